@@ -1,0 +1,1 @@
+"""A world small enough for a laptop: two domains of chained arithmetic, as text or as rendered pages."""

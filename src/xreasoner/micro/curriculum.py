@@ -1,0 +1,131 @@
+"""What the micro base is trained on: reading, finding, single steps, direct questions and worked answers, in every cell.
+
+A page stands in the text, in a picture, or half in each. A worked answer is terse (the first lines, then the answer:
+most of them) or full (every line with its value: `p_full` of them), never in between: the base has seen full chains
+everywhere but rarely writes one. Often two worked answers in the same manner follow each other, of any two domains,
+so that the manner becomes one habit and not one a domain. Only training chains are used (see world.split_of).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from xreasoner.micro import world
+from xreasoner.micro.tokenizer import END, IMAGE, START, VISION_END, VISION_START, WORD_ID
+from xreasoner.micro.world import COLON, COLUMNS, PAGE_WORDS, Problem
+
+IGNORE = -100
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Shares of the base's training data. Printed in its model card."""
+
+    domain: Mapping[str, float] = field(default_factory=lambda: {"math": 0.42, "clinic": 0.42, "mixed": 0.16})
+    modality: Mapping[str, float] = field(default_factory=lambda: {"text": 0.3, "image": 0.5, "split": 0.2})
+    steps: Mapping[int, float] = field(default_factory=lambda: {1: 0.2, 2: 0.2, 3: 0.3, 4: 0.3})
+    p_worked: float = 0.55
+    p_full: float = 0.3  # of the worked answers; the others show one line or two
+    p_two: float = 0.6  # of the worked examples: two problems in a row
+    p_ask: float = 0.3  # of the other examples: begin with a direct question
+    p_read: float = 0.4  # of the other examples: may include reading the whole page
+
+
+@dataclass
+class Row:
+    """One training sequence: ids and labels of equal length, and the pictured lines (None without a picture)."""
+
+    ids: list[int] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    lines: list[list[str]] | None = None
+
+    def say(self, *words: str, trained: bool = False) -> None:
+        ids = [WORD_ID[w] for w in words]
+        self.ids += ids
+        self.labels += ids if trained else [IGNORE] * len(ids)
+
+    def open_turn(self, problem: Problem | None = None, modality: str = "text") -> None:
+        """The user's turn up to the question; a page may be pictured whole or in its first half."""
+        self.say(START, "user")
+        if problem is None:
+            return
+        lines = problem.lines
+        pictured = {"text": 0, "image": len(lines), "split": (len(lines) + 1) // 2}[modality]
+        if pictured:
+            self.lines = lines[:pictured]
+            self.say(VISION_START, *[IMAGE] * (pictured * COLUMNS), VISION_END)
+        self.say(*world.line_words(lines[pictured:]))
+
+    def reply(self, question: list[str], reply: list[str]) -> None:
+        self.say(*question, END, START, "assistant")
+        self.say(*reply, END, trained=True)
+
+
+def pick(rng: random.Random, shares: Mapping) -> object:
+    return rng.choices(list(shares), list(shares.values()))[0]
+
+
+def echo_row(rng: random.Random) -> Row:
+    """A random string repeated: the quickest way to the copying heads that everything else needs."""
+    string = rng.choices((COLON, *PAGE_WORDS), k=rng.randint(5, 14))
+    words, row = (string * 6)[:47], Row()
+    row.say(START, *string)
+    row.say(*words[len(string) :], trained=True)
+    return row
+
+
+def _draw(rng: random.Random, domain: object, mix: Mix) -> Problem:
+    return world.draw(rng, domain, pick(rng, mix.steps), "train")  # type: ignore[arg-type]
+
+
+def _worked_row(rng: random.Random, mix: Mix, domain: object, modality: str) -> Row:
+    """One or two worked answers in one manner; the second problem stands in the text."""
+    full, row = rng.random() < mix.p_full, Row()
+    turns = [(domain, modality)]
+    if rng.random() < mix.p_two:
+        turns.insert(rng.randrange(2), (pick(rng, mix.domain), "text"))
+    for of, where in turns:
+        problem = _draw(rng, of, mix)
+        shown = problem.steps + 1 if full else rng.choice([1, 2])
+        row.open_turn(problem, where)
+        think = world.chain_words(problem.lines[:shown], problem.values)
+        row.reply(["ask", problem.names[-1]], world.worked_reply(think, problem.values[-1]))
+    return row
+
+
+def _skill(rng: random.Random, problem: Problem, task: str) -> tuple[list[str], list[str]]:
+    """One short question about a page and its reply."""
+    if task == "ask":
+        return ["ask", problem.names[-1]], world.answer_words(problem.values[-1])
+    if task == "read":
+        return ["read"], world.line_words(problem.lines)
+    i = rng.randrange(problem.steps + 1)
+    if task == "find":
+        return ["find", problem.names[i]], problem.lines[i]
+    if i == 0:
+        return ["step", problem.names[0]], [*problem.lines[0], COLON, str(problem.start)]
+    given = rng.randrange(10)
+    question = ["step", problem.names[i], "given", problem.names[i - 1], COLON, str(given)]
+    return question, [*problem.lines[i], COLON, str(world.apply(given, problem.operations[i - 1]))]
+
+
+def _skills_row(rng: random.Random, mix: Mix, domain: object, modality: str) -> Row:
+    tasks = ["find", "find", "step", "step", "step"] + ["read"] * (rng.random() < mix.p_read)
+    rng.shuffle(tasks)
+    problem, row = _draw(rng, domain, mix), Row()
+    row.open_turn(problem, modality)
+    for n, task in enumerate(["ask"] * (rng.random() < mix.p_ask) + tasks[:3]):
+        if n:
+            row.open_turn()
+        row.reply(*_skill(rng, problem, task))
+    return row
+
+
+def base_row(rng: random.Random, mix: Mix, text_only: bool = False) -> Row:
+    """One random training sequence of the mix."""
+    domain = pick(rng, mix.domain)
+    modality = "text" if text_only else str(pick(rng, mix.modality))
+    make = _worked_row if rng.random() < mix.p_worked else _skills_row
+    return make(rng, mix, domain, modality)
