@@ -1,4 +1,4 @@
-"""What the micro base is trained on: reading, finding, single steps, direct questions and worked answers, in every cell.
+"""What the micro base is trained on: reading, finding, single steps, questions and worked answers.
 
 A page stands in the text, in a picture, or half in each. A worked answer is terse (the first lines, then the answer:
 most of them) or full (every line with its value: `p_full` of them), never in between: the base has seen full chains

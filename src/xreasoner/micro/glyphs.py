@@ -6,6 +6,7 @@ evaluation draw from banks of different seeds, so that what is read at evaluatio
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -79,6 +80,8 @@ def draw_page(lines: Sequence[Sequence[str]], seed: int) -> Image.Image:
 
 
 def save_page(lines: Sequence[Sequence[str]], seed: int, path: Path) -> None:
-    """Draws a page into a PNG file."""
+    """Draws a page into a PNG file. A reader never finds half of it: it is written aside and renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draw_page(lines, seed).save(path, format="PNG")
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    draw_page(lines, seed).save(aside, format="PNG", compress_level=1)  # level 6: a seventh smaller, 6 times slower
+    aside.replace(path)

@@ -1,4 +1,4 @@
-"""The tokenizer, chat template and image processor settings of the micro base, in the files stock transformers reads."""
+"""Tokenizer, chat template and image processor settings of the micro base, in the files stock transformers reads."""
 
 from __future__ import annotations
 
