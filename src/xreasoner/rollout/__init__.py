@@ -1,0 +1,1 @@
+"""Rollouts: forced exit, the local sampler and its doubles."""
