@@ -1,0 +1,33 @@
+"""Turn what a recipe calls a model into a local folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from xreasoner.errors import ModelError
+
+# Weights, configuration, tokenizer and chat templates: no pickles, no code.
+WANTED_FILES = ["*.safetensors", "*.json", "*.txt", "*.jinja", "*.model", "LICENSE*"]
+
+
+def resolve_model(name: str | Path) -> Path:
+    """The folder of a model, given its path or its id on the Hugging Face Hub ("Qwen/Qwen2.5-VL-7B-Instruct").
+
+    A path wins where both could be meant. Raises ModelError where there is neither.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    is_id = re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", str(name)) and not Path(path.parts[0]).exists()
+    if not is_id:
+        raise ModelError(f"{name} is not a folder; give the path of a model folder or a Hugging Face model id.")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(str(name), allow_patterns=WANTED_FILES))
+    except (OSError, ValueError) as error:  # huggingface_hub's own errors are kinds of these
+        raise ModelError(
+            f"{name} is no folder here and could not be fetched from the Hugging Face Hub ({type(error).__name__}); "
+            "check the name, the network and your access."
+        ) from error
