@@ -1,0 +1,113 @@
+"""Every training set by name. To add one, write a function `(spec, seed) -> examples` and name it in DATASETS."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from xreasoner.config import DataSpec
+from xreasoner.errors import DataError, RecipeError
+from xreasoner.micro.examples import training_examples
+from xreasoner.types import Example, Message
+
+_GSM8K_MARK = "####"
+
+
+def _micro(spec: DataSpec, seed: int, *, direct: bool = False, **options: Any) -> list[Example]:
+    if spec.rows is None:
+        raise RecipeError(f"The dataset {spec.name} is drawn, not read: say how many `rows`.")
+    return training_examples(spec.rows, seed, direct=direct, **options)
+
+
+def _gsm8k(spec: DataSpec, seed: int) -> list[Example]:
+    """openai/gsm8k (MIT), from a local JSONL file with the fields question and answer."""
+    if spec.path is None:
+        raise RecipeError("The dataset gsm8k is read from a file: give its `path` (JSONL with question and answer).")
+    return gsm8k_examples(Path(spec.path), spec.rows)
+
+
+def gsm8k_examples(path: Path, rows: int | None = None) -> list[Example]:
+    """Rows of a GSM8K file. The gold stands behind `####`.
+
+    Raises:
+        DataError: the file is missing, a line is no JSON object, or a row lacks a field or its gold.
+    """
+    if not path.is_file():
+        raise DataError(f"There is no file {path}: give the path of a GSM8K JSONL file.")
+    examples = []
+    with path.open(encoding="utf-8") as f:
+        for number, line in enumerate(f, start=1):
+            if rows is not None and len(examples) == rows:
+                break
+            try:
+                row = json.loads(line)
+                question, worked = str(row["question"]), str(row["answer"])
+            except (ValueError, TypeError, KeyError):
+                raise DataError(
+                    f"{path} line {number} must be a JSON object with the fields question and answer: mend that line."
+                ) from None
+            reasoning, mark, gold = worked.rpartition(_GSM8K_MARK)
+            if not mark or not gold.strip():
+                raise DataError(f"{path} line {number} has no gold behind `{_GSM8K_MARK}`: mend or remove that line.")
+            gold = gold.strip()
+            examples.append(
+                Example(
+                    id=f"gsm8k-{number}",
+                    messages=(Message("user", question),),
+                    gold=gold,
+                    verifier="number",
+                    response=f"<think>{reasoning.strip()}</think> <answer>{gold}</answer>",
+                    tags={"domain": "math", "modality": "text"},
+                )
+            )
+    return examples
+
+
+DATASETS: dict[str, Callable[..., list[Example]]] = {
+    "micro-math": partial(_micro, domain="math"),
+    "micro-math-direct": partial(_micro, domain="math", direct=True),
+    "micro-clinic": partial(_micro, domain="clinic"),
+    "gsm8k": _gsm8k,
+}
+
+
+def check_spec(spec: DataSpec) -> None:
+    """Finds an unknown dataset or option without opening anything.
+
+    Raises:
+        RecipeError: with the known names.
+    """
+    if spec.name not in DATASETS:
+        raise RecipeError(f"There is no dataset `{spec.name}`: choose one of {', '.join(sorted(DATASETS))}.")
+    if spec.path is not None and not Path(spec.path).exists():
+        raise RecipeError(f"The dataset {spec.name} has the path {spec.path}, which does not exist: mend `path`.")
+    if not spec.name.startswith("micro-"):
+        if spec.options:
+            raise RecipeError(f"The dataset {spec.name} takes no options: remove {', '.join(spec.options)}.")
+        return
+    known = set(inspect.signature(training_examples).parameters) - {"rows", "seed", "direct", "domain"}
+    unknown = set(spec.options) - known
+    if unknown:
+        raise RecipeError(
+            f"The dataset {spec.name} has no option {', '.join(sorted(unknown))}: it has {', '.join(sorted(known))}."
+        )
+
+
+def load_training(spec: DataSpec, seed: int) -> Sequence[Example]:
+    """The training examples of a recipe's `data`.
+
+    Raises:
+        RecipeError, DataError: unknown names or options, malformed rows, or an image: training sees text only.
+    """
+    check_spec(spec)
+    examples = DATASETS[spec.name](spec, seed, **spec.options)
+    if not examples:
+        raise DataError(f"The dataset {spec.name} has no rows: check its path and `rows`.")
+    for example in examples:
+        if example.images:
+            raise DataError(f"Row {example.id} of {spec.name} holds an image: training sees text only; remove the row.")
+    return examples

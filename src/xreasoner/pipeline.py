@@ -1,0 +1,279 @@
+"""From a recipe to a trained VLM and its measured transfer: the jobs of a run, and what each of them does.
+
+    detach -> sft -> rl -> ... (each grafts its tower into a VLM) -> one evaluation a checkpoint -> results, report, final/
+
+The parent process plans, shows progress and collects; every job runs in a process of its own
+(`python -m xreasoner.pipeline RUN JOB`), is skipped when its manifest says it is finished, and resumes where it can.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xreasoner.config import THINK_SUFFIX, Recipe, RlSpec, SftSpec
+from xreasoner.data.datasets import check_spec, load_training
+from xreasoner.errors import RecipeError, RunError, UserError
+from xreasoner.jobs import USER_ERROR_EXIT, Job, Running, die_with_parent, run_jobs
+from xreasoner.runs import JobDir, RunDir, disk_guard, fingerprint, folder_hash, read_json, write_json
+
+DETACH, PICTURES, EVAL = "detach", "pictures", "eval-"
+CONTROLS_SUFFIX = "-controls"
+_COPIES_PER_STAGE = 6  # of the base's size: tower, VLM, two checkpoints with their optimizer states
+
+
+@dataclass(frozen=True)
+class Step:
+    """One job of a run: its kind, what it waits for, and all that its result depends on."""
+
+    name: str
+    kind: str
+    needs: tuple[str, ...]
+    inputs: str
+
+
+def base_dir(recipe: Recipe) -> Path:
+    """The folder of the base VLM. "micro" is the one that comes with the package."""
+    if recipe.model.base == "micro":
+        return Path(__file__).parent / "micro" / "assets" / "base"
+    return Path(recipe.model.base)
+
+
+def steps_of(recipe: Recipe, base_hash: str) -> list[Step]:
+    """Every job of a run, the critical path first."""
+    steps = [Step(DETACH, "detach", (), fingerprint([base_hash]))]
+    inputs = {"base": steps[0].inputs}
+    training = []
+    for stage in recipe.stages:
+        start = recipe.start_of(stage)
+        kind = "sft" if isinstance(stage, SftSpec) else "rl"
+        inputs[stage.name] = fingerprint([inputs[start], kind, stage.model_dump(mode="json"), recipe.seed])
+        training.append(Step(stage.name, kind, (DETACH if start == "base" else start,), inputs[stage.name]))
+    settings = recipe.eval.model_dump(mode="json", exclude={"checkpoints", "controls"})
+    pictures = Step(PICTURES, "pictures", (), fingerprint(settings))
+    steps += [*training, pictures]
+    wanted = [(c, "") for c in recipe.checkpoints]
+    wanted += [(c, CONTROLS_SUFFIX) for c in (recipe.eval.controls.checkpoints if recipe.eval.controls else ())]
+    for checkpoint, suffix in wanted:
+        model = checkpoint.removesuffix(THINK_SUFFIX)
+        extra = recipe.eval.controls.model_dump(mode="json") if suffix and recipe.eval.controls else None
+        key = fingerprint([inputs[model], checkpoint, settings, extra, recipe.seed, recipe.model.max_pixels])
+        needs = (PICTURES,) if model == "base" else (PICTURES, model)
+        steps.append(Step(f"{EVAL}{checkpoint}{suffix}", "eval", needs, key))
+    return steps
+
+
+# ---- the parent -----------------------------------------------------------------------------------------------------
+
+
+def preflight(recipe: Recipe, out: Path) -> None:
+    """Everything that can be known to fail without a model in memory.
+
+    Raises:
+        UserError: an unknown dataset, suite or family, a path that does not exist, a disk too full for the run.
+    """
+    from xreasoner.model.families import family_of
+
+    for stage in recipe.stages:
+        check_spec(stage.data)
+    family_of(base_dir(recipe))
+    if recipe.eval.suite != "micro":  # the other suites come with their benchmarks
+        raise RecipeError(f"There is no suite `{recipe.eval.suite}`: choose micro.")
+    existing = next(p for p in (out, *out.resolve().parents) if p.exists())
+    size = sum(p.stat().st_size for p in base_dir(recipe).iterdir() if p.is_file())
+    need, free = size * (2 + _COPIES_PER_STAGE * len(recipe.stages)), shutil.disk_usage(existing).free
+    if free < need:
+        raise RunError(
+            f"{out} needs about {need / 2**30:.1f} GiB of disk and {free / 2**30:.1f} GiB are free: free some space or "
+            "give another --out."
+        )
+
+
+def run(
+    recipe: Recipe,
+    out: Path,
+    command: str,
+    until: str | None,
+    on_tick: Callable[[Sequence[Step], list[Running], list[str]], None],
+) -> Path:
+    """Runs what is missing of a recipe in the folder `out` and returns the folder.
+
+    Raises:
+        UserError: what the user can mend, before anything expensive starts wherever it can be known.
+        StageFailed: a stage died.
+    """
+    preflight(recipe, out)
+    base_hash = folder_hash(base_dir(recipe))
+    with disk_guard(out):
+        run_dir = RunDir.create(out, recipe)
+        with run_dir.lock() as lock:
+            steps = _until(steps_of(recipe, base_hash), until)
+            done = [s.name for s in steps if _finished(run_dir.job(s.name), s)]
+            if len(done) < len(steps):
+                run_dir.write_provenance(command, {"base": base_hash})
+            jobs = [_job(run_dir, s, done) for s in steps if s.name not in done]
+            threads = str(recipe.launch.threads)
+            environment = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
+            run_jobs(jobs, recipe.launch.workers, environment, lambda r, d: on_tick(steps, r, done + d), [lock])
+            if until is None:
+                collect_results(run_dir, steps)
+    return out
+
+
+def _until(steps: list[Step], until: str | None) -> list[Step]:
+    if until is None:
+        return steps
+    by_name = {s.name: s for s in steps}
+    if until not in by_name:
+        raise RecipeError(f"There is no stage `{until}`: --until takes one of {', '.join(by_name)}.")
+    wanted, frontier = set(), [until]
+    while frontier:
+        name = frontier.pop()
+        wanted.add(name)
+        frontier += by_name[name].needs
+    return [s for s in steps if s.name in wanted]
+
+
+def _finished(job: JobDir, step: Step) -> bool:
+    manifest = job.manifest()
+    return manifest is not None and manifest["inputs"] == step.inputs
+
+
+def _job(run_dir: RunDir, step: Step, done: Sequence[str]) -> Job:
+    job = run_dir.job(step.name)
+    command = (sys.executable, "-m", "xreasoner.pipeline", str(run_dir.root), step.name)
+    needs = tuple(n for n in step.needs if n not in done)
+    return Job(step.name, needs, command, job.log_file, job.progress_file)
+
+
+def collect_results(run_dir: RunDir, steps: Sequence[Step]) -> None:
+    """Writes results.json and final/ from the finished jobs."""
+    manifests = {s.name: run_dir.job(s.name).manifest() or {} for s in steps}
+    cells = [c for s in steps if s.kind == "eval" for c in read_json(run_dir.job(s.name).path / "cells.json")]
+    results = {
+        "cells": cells,
+        "constant": manifests[PICTURES]["summary"]["constant"],
+        "endless": {n: m["summary"]["endless"] for n, m in manifests.items() if "endless" in m.get("summary", {})},
+        "vision_hash": {n: m["summary"]["vision_hash"] for n, m in manifests.items() if "vision_hash" in m["summary"]},
+        "seconds": {n: m["seconds"] for n, m in manifests.items()},
+    }
+    write_json(run_dir.root / "results.json", results)
+    final, aside = run_dir.root / "final", run_dir.root / ".final"
+    if not final.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.copytree(run_dir.job(run_dir.recipe.final_stage).path / "vlm", aside)
+        aside.rename(final)
+
+
+# ---- a worker -------------------------------------------------------------------------------------------------------
+
+
+def execute(run_dir: RunDir, name: str) -> None:
+    """Does one job and writes its manifest."""
+    base = base_dir(run_dir.recipe)
+    steps = {s.name: s for s in steps_of(run_dir.recipe, folder_hash(base))}
+    step, job, started = steps[name], run_dir.job(name), time.time()
+    job.path.mkdir(parents=True, exist_ok=True)
+    work = {"detach": _detach, "sft": _train, "rl": _train, "pictures": _pictures, "eval": _evaluate}[step.kind]
+    with disk_guard(job.path):
+        summary = work(run_dir, step, job)
+        job.finish(name, step.kind, step.inputs, started, summary)
+
+
+def _detach(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
+    from xreasoner.model.tower import detach, vision_hash
+
+    base = base_dir(run_dir.recipe)
+    _remove(job.path / "tower")
+    detach(base, job.path / "tower")
+    return {"vision_hash": vision_hash(base)}
+
+
+def _train(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
+    from xreasoner.model.tower import graft, vision_hash
+
+    recipe = run_dir.recipe
+    stage = next(s for s in recipe.stages if s.name == step.name)
+    start = recipe.start_of(stage)
+    tower = run_dir.job(DETACH if start == "base" else start).path / "tower"
+    examples = load_training(stage.data, recipe.seed)
+    if (job.path / "tower").exists() and (job.path / "summary.json").exists():
+        summary = read_json(job.path / "summary.json")  # trained to the end, ended in the graft
+    else:
+        _remove(job.path / "tower")
+        if isinstance(stage, RlSpec):
+            from xreasoner.train.grpo import train_rl
+
+            summary = train_rl(stage, examples, tower, job.path, recipe.seed, job.report_progress)
+        else:
+            from xreasoner.train.sft import train_sft
+
+            summary = train_sft(stage, examples, tower, job.path, recipe.seed, job.report_progress)
+        write_json(job.path / "summary.json", summary)
+    _remove(job.path / "vlm")
+    graft(base_dir(recipe), job.path / "tower", job.path / "vlm")
+    return {**summary, "vision_hash": vision_hash(job.path / "vlm")}
+
+
+def _pictures(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
+    from xreasoner.eval.benchmarks import suite_examples
+    from xreasoner.eval.controls import best_constant
+
+    spec = run_dir.recipe.eval
+    examples = suite_examples(spec.suite, spec.split, run_dir.pictures, spec.limit)
+    return {"constant": best_constant(examples), "examples": len(examples)}
+
+
+def _evaluate(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
+    from xreasoner.eval.task import evaluate
+    from xreasoner.rollout.local import LocalSampler
+
+    recipe = run_dir.recipe
+    checkpoint = step.name.removeprefix(EVAL).removesuffix(CONTROLS_SUFFIX)
+    controls = recipe.eval.controls if step.name.endswith(CONTROLS_SUFFIX) else None
+    model = checkpoint.removesuffix(THINK_SUFFIX)
+    vlm = base_dir(recipe) if model == "base" else run_dir.job(model).path / "vlm"
+    sampler = LocalSampler.from_dir(vlm, max_pixels=recipe.model.max_pixels)
+    cells: list[dict[str, Any]] = []
+    for control in controls.images if controls else ("real",):
+        cells += evaluate(
+            sampler,
+            checkpoint=checkpoint,
+            suite=recipe.eval.suite,
+            spec=recipe.eval,
+            seed=recipe.seed,
+            control=control,
+            limit=controls.limit if controls else recipe.eval.limit,
+            images=run_dir.pictures,
+            out_dir=job.path / control if controls else job.path,
+            progress=job.report_progress,
+        )
+    if controls:
+        write_json(job.path / "cells.json", cells)
+    return {"samples": sum(c["n"] for c in cells)}
+
+
+def _remove(folder: Path) -> None:
+    """Clears what a broken attempt may have left."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def main(argv: Sequence[str]) -> int:
+    """A worker's entry: RUN JOB."""
+    root, name = argv
+    die_with_parent()
+    try:
+        execute(RunDir.existing(Path(root)), name)
+    except UserError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return USER_ERROR_EXIT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
