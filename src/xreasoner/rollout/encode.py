@@ -1,0 +1,97 @@
+"""From a Prompt to what a model reads: token ids, and pixels for a model with eyes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import PIL.Image
+from torch import Tensor
+
+from xreasoner.errors import DataError, ModelError
+from xreasoner.types import Image, Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """`ids` end where the completion begins; `images` are paths in reading order, each already spread in `ids` over
+    as many image tokens as the vision tower gives."""
+
+    ids: tuple[int, ...]
+    images: tuple[str, ...]
+
+
+class Encoder:
+    """Renders prompts with the checkpoint's own chat template.
+
+    `processor` needs an `image_processor` (Qwen-VL kind: `pixel_values` [patches, d], `image_grid_thw` [1, 3],
+    `merge_size`) and may bring a `chat_template`; None = text only. `image_token_id` is the model's placeholder.
+    """
+
+    def __init__(self, tokenizer: Any, processor: Any = None, image_token_id: int | None = None) -> None:
+        self._tokenizer = tokenizer
+        self._image_processor: Any = getattr(processor, "image_processor", None)
+        self._image_token_id = image_token_id
+        self._template = getattr(processor, "chat_template", None) or tokenizer.chat_template
+        if not self._template:
+            raise ModelError("The checkpoint has no chat template: add a chat_template.jinja to its folder.")
+        # Evaluations ask about one picture several times; the bound keeps large pictures within some 100 MB.
+        self._read = lru_cache(maxsize=64)(self._read_image)
+
+    def __call__(self, prompt: Prompt) -> Encoded:
+        """Raises DataError where the pictures do not fit the model or cannot be read."""
+        images = tuple(image.path for message in prompt.messages for image in message.images)
+        if images and (self._image_processor is None or self._image_token_id is None):
+            raise DataError(
+                "A prompt holds an image but the model is text-only: use the grafted vision-language model."
+            )
+        chat = [{"role": message.role, "content": _content(message.content)} for message in prompt.messages]
+        text = self._tokenizer.apply_chat_template(
+            chat, chat_template=self._template, tokenize=False, add_generation_prompt=True
+        )
+        ids: list[int] = self._tokenizer.encode(text + prompt.prefix, add_special_tokens=False)
+        if self._image_token_id is not None:
+            ids = self._spread(ids, images)
+        return Encoded(tuple(ids), images)
+
+    def _spread(self, ids: list[int], images: tuple[str, ...]) -> list[int]:
+        """Repeats each image's placeholder once per visual token."""
+        placeholders = ids.count(self._image_token_id)  # type: ignore[arg-type]
+        if placeholders != len(images):
+            raise DataError(
+                f"A prompt of {len(images)} images renders to {placeholders} image tokens: take the image token out of "
+                "its text, or use a chat template that places images."
+            )
+        paths, spread = iter(images), list[int]()
+        for token_id in ids:
+            times = self._n_tokens(next(paths)) if token_id == self._image_token_id else 1
+            spread.extend([token_id] * times)
+        return spread
+
+    def _n_tokens(self, path: str) -> int:
+        return int(self.pixels(path)[1].prod()) // self._image_processor.merge_size**2
+
+    def pixels(self, path: str) -> tuple[Tensor, Tensor]:
+        """(pixel_values [patches, d], image_grid_thw [1, 3]) of one picture."""
+        try:
+            return self._read(path, os.stat(path).st_mtime_ns)
+        except (OSError, PIL.Image.DecompressionBombError) as error:
+            raise DataError(
+                f"The image {path} cannot be read ({error}): restore the file or leave the row out."
+            ) from error
+
+    def _read_image(self, path: str, modified_ns: int) -> tuple[Tensor, Tensor]:
+        with PIL.Image.open(path) as picture:
+            features = self._image_processor(images=[picture.convert("RGB")], return_tensors="pt")
+        return features["pixel_values"], features["image_grid_thw"]
+
+
+def _content(content: str | tuple[str | Image, ...]) -> str | list[dict[str, str]]:
+    """As chat templates read it: parts only where there are images, since text templates know no parts."""
+    if isinstance(content, str):
+        return content
+    if not any(isinstance(part, Image) for part in content):
+        return "".join(part for part in content if isinstance(part, str))
+    return [{"type": "text", "text": part} if isinstance(part, str) else {"type": "image"} for part in content]

@@ -1,0 +1,324 @@
+"""The sampler against transformers' own `generate`, on tiny random models with clear favourites."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import (
+    PreTrainedTokenizerFast,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+)
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from xreasoner.errors import DataError, ModelError, RecipeError
+from xreasoner.rollout.local import LocalSampler
+from xreasoner.types import Image, Message, Prompt, SamplingParams
+
+SPECIAL = ["<end>", "<end2>", "<pad>", "<user>", "<bot>", "<img>", "<video>", "<vis>", "</vis>", "<think>", "</think>"]
+WORDS = [*SPECIAL, *(f"w{i}" for i in range(53))]
+V, END, END2, IMG = len(WORDS), 0, 1, 5
+TEMPLATE = (
+    "{% for m in messages %}<user> {% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}"
+    "{% if p.type == 'image' %} <vis> <img> </vis> {% else %}{{ p.text }}{% endif %}{% endfor %}{% endif %} "
+    "{% endfor %}"
+    "{% if add_generation_prompt %}<bot> {% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    model = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<pad>"))
+    model.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=model,
+        eos_token="<end>",
+        pad_token="<pad>",
+        chat_template=TEMPLATE,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def shape(**more: Any) -> dict[str, Any]:
+    return {
+        "vocab_size": V, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "max_position_embeddings": 512, "initializer_range": 0.5, "bos_token_id": None,
+        "eos_token_id": END, "pad_token_id": 2, "tie_word_embeddings": False, **more,
+    }  # fmt: skip
+
+
+def tower() -> Any:
+    torch.manual_seed(0)
+    return Qwen2ForCausalLM(Qwen2Config(**shape())).eval()
+
+
+def vlm(family: str) -> Any:
+    torch.manual_seed(1)
+    rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 1, 1]}
+    text = shape(rope_parameters=rope)
+    eyes = {"depth": 2, "num_heads": 2, "initializer_range": 0.5}
+    ids = {"image_token_id": IMG, "video_token_id": 6, "vision_start_token_id": 7, "vision_end_token_id": 8}
+    if family == "qwen2.5":
+        eyes |= {"hidden_size": 16, "intermediate_size": 32, "out_hidden_size": 32, "fullatt_block_indexes": [1]}
+        config = Qwen2_5_VLConfig(text_config=text, vision_config=eyes, **ids)
+        return Qwen2_5_VLForConditionalGeneration(config).eval()
+    if family == "qwen2":
+        eyes |= {"embed_dim": 16, "hidden_size": 32, "mlp_ratio": 2}
+        return Qwen2VLForConditionalGeneration(Qwen2VLConfig(text_config=text, vision_config=eyes, **ids)).eval()
+    eyes |= {"hidden_size": 16, "intermediate_size": 32, "out_hidden_size": 32, "deepstack_visual_indexes": [0]}
+    eyes |= {"patch_size": 14, "num_position_embeddings": 64}
+    text |= {"head_dim": 8}
+    return Qwen3VLForConditionalGeneration(Qwen3VLConfig(text_config=text, vision_config=eyes, **ids)).eval()
+
+
+def ending(model: Any, bias: float, *ids: int) -> Any:
+    """Makes the end tokens as likely as a test needs."""
+    model.lm_head.bias = torch.nn.Parameter(torch.zeros(V))
+    model.lm_head.bias.data[list(ids)] = bias
+    model.generation_config.eos_token_id = list(ids)
+    return model
+
+
+@pytest.fixture(scope="module")
+def processor() -> Any:
+    return SimpleNamespace(image_processor=Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=28 * 28 * 64))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: Any) -> list[str]:
+    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    paths = []
+    for k, (height, width) in enumerate([(28, 28), (56, 84), (112, 56), (28, 140), (84, 84)]):
+        path = folder / f"{k}.png"
+        PIL.Image.fromarray(rng.integers(0, 255, (height, width, 3), dtype=np.uint8)).save(path)
+        paths.append(str(path))
+    return paths
+
+
+def says(*parts: str | Image, prefix: str = "", seed: int = 0) -> Prompt:
+    content = parts[0] if len(parts) == 1 and isinstance(parts[0], str) else tuple(parts)
+    return Prompt((Message("user", content),), prefix=prefix, seed=seed)
+
+
+def texts(count: int = 12) -> list[Prompt]:
+    rng = np.random.default_rng(1)
+    return [says(" ".join(f"w{i}" for i in rng.integers(0, 53, rng.integers(1, 20))), seed=k) for k in range(count)]
+
+
+def with_pictures(paths: list[str]) -> list[Prompt]:
+    a, b, c, d, e = map(Image, paths)
+    return [
+        says("w1 ", a, " w2"), says(b, "w3 w4 w5 w6"), says("w7"), says(c, "w8 ", d), says("w9 w9 ", e, " w10 w11"),
+        says(d, d), says("w1 ", b, " w2"), says("w12 w13 w14 w15 w16"),
+    ]  # fmt: skip
+
+
+GREEDY = SamplingParams(think_budget=None, answer_budget=24)
+WARM = SamplingParams(think_budget=None, answer_budget=24, temperature=1.0, seed=3)
+
+
+def reference(model: Any, sampler: LocalSampler, prompts: list[Prompt], pixels: Any = None) -> list[list[int]]:
+    """transformers' greedy generate, all prompts in one padded batch, cut behind the first end token."""
+    ids = [list(sampler.prompt_ids(p)) for p in prompts]
+    longest = max(map(len, ids))
+    inputs = {
+        "input_ids": torch.tensor([[2] * (longest - len(i)) + i for i in ids]),
+        "attention_mask": torch.tensor([[0] * (longest - len(i)) + [1] * len(i) for i in ids]),
+    }
+    paths = [image.path for p in prompts for m in p.messages for image in m.images]
+    if paths:
+        features = pixels(images=[PIL.Image.open(path) for path in paths], return_tensors="pt")
+        inputs |= {"pixel_values": features["pixel_values"], "image_grid_thw": features["image_grid_thw"]}
+        inputs["mm_token_type_ids"] = (inputs["input_ids"] == IMG).int()
+    out = model.generate(**inputs, do_sample=False, max_new_tokens=24, pad_token_id=2)[:, longest:].tolist()
+    ends = model.generation_config.eos_token_id
+    return [row[: next((k + 1 for k, t in enumerate(row) if t in ends), len(row))] for row in out]
+
+
+def ids_of(groups: Any) -> list[list[list[int]]]:
+    return [[list(c.token_ids) for c in group] for group in groups]
+
+
+def test_greedy_text_equals_generate(tokenizer):
+    model = ending(tower(), 1.0, END, END2)
+    sampler = LocalSampler(model, tokenizer)
+    expected = reference(model, sampler, texts())
+    assert len({len(row) for row in expected}) >= 5, "rows should leave at different times"
+    assert {row[-1] for row in expected} >= {END, END2}
+    done = sampler.generate(texts(), GREEDY, n=2)
+    assert ids_of(done) == [[row, row] for row in expected]
+    assert {c.stop for group in done for c in group} == {"eos", "cap"}
+    for group, row in zip(done, expected, strict=True):
+        kept = row[:-1] if row[-1] in (END, END2) else row
+        assert group[0].text == " ".join(WORDS[t] for t in kept)
+
+
+@pytest.mark.parametrize("family", ["qwen2.5", "qwen2", "qwen3"])
+def test_greedy_images_of_mixed_sizes_equal_generate(family, tokenizer, processor, pictures):
+    model = ending(vlm(family), 1.0, END, END2)
+    sampler = LocalSampler(model, tokenizer, processor)
+    prompts = with_pictures(pictures)
+    expected = reference(model, sampler, prompts, processor.image_processor)
+    assert len({len(row) for row in expected}) >= 3, "rows should leave at different times"
+    for batch_size in (256, 3):
+        sampler.batch_size = batch_size
+        assert [group[0] for group in ids_of(sampler.generate(prompts, GREEDY))] == expected
+    # text alone through the whole VLM
+    words = [p for p in prompts if not p.messages[0].images]
+    assert [g[0] for g in ids_of(sampler.generate(words, GREEDY))] == reference(model, sampler, words)
+
+
+def test_prompt_ids_spread_images_over_their_tokens(tokenizer, processor, pictures):
+    sampler = LocalSampler(vlm("qwen2.5"), tokenizer, processor)
+    ids = sampler.prompt_ids(says("w1 ", Image(pictures[1]), " w2", prefix="<think>"))
+    assert [WORDS[i] for i in ids] == ["<user>", "w1", "<vis>", *["<img>"] * 6, "</vis>", "w2", "<bot>", "<think>"]
+
+
+def test_forced_exit_in_the_running_decode(tokenizer):
+    """Each row is what greedy decoding by hand gives, with the tag put in at its own time."""
+    model = ending(tower(), 5.0, END)
+    model.lm_head.bias.data[WORDS.index("</think>")] = 5.0
+    prompts = [replace(p, prefix="<think>") for p in texts(16)]
+    sampler = LocalSampler(model, tokenizer)
+    done = [g[0] for g in sampler.generate(prompts, SamplingParams(think_budget=6, answer_budget=5))]
+    assert {c.exit for c in done} == {"natural", "forced", "none"}
+    tag = WORDS.index("</think>")
+    for prompt, c in zip(prompts, done, strict=True):
+        context = list(sampler.prompt_ids(prompt))
+        for k, (token, own, logprob) in enumerate(zip(c.token_ids, c.sampled, c.logprobs, strict=True)):
+            with torch.no_grad():
+                logits = model(torch.tensor([context])).logits[0, -1]
+            assert own == (not (c.exit == "forced" and k == 6))
+            assert token == (logits.argmax() if own else tag)
+            expected = logits.log_softmax(-1)[token] if own else 0.0
+            assert logprob == pytest.approx(float(expected), abs=1e-4)
+            context.append(token)
+
+
+def test_logprobs_are_the_trainers_at_this_temperature(tokenizer):
+    model = ending(tower(), 4.0, END)
+    sampler = LocalSampler(model, tokenizer)
+    params = replace(WARM, temperature=3.0, top_p=0.9)
+    for prompt, [c] in zip(texts(4), sampler.generate(texts(4), params), strict=True):
+        context = list(sampler.prompt_ids(prompt))
+        with torch.no_grad():
+            logits = model(torch.tensor([context + list(c.token_ids)])).logits[0, len(context) - 1 : -1]
+        expected = (logits / 3.0).log_softmax(-1).gather(1, torch.tensor(c.token_ids)[:, None])[:, 0]
+        assert torch.allclose(torch.tensor(c.logprobs), expected, atol=1e-4)
+
+
+def test_a_completion_does_not_depend_on_its_batch(tokenizer):
+    model = ending(tower(), 1.0, END)
+    prompts = texts()
+    whole = ids_of(LocalSampler(model, tokenizer).generate(prompts, WARM, n=4))
+    assert len({tuple(c) for group in whole for c in group}) > 40
+    assert ids_of(LocalSampler(model, tokenizer, batch_size=3).generate(prompts, WARM, n=4)) == whole
+    sampler = LocalSampler(model, tokenizer, batch_size=10)
+    assert ids_of(sampler.generate(prompts[::-1], WARM, n=4)) == whole[::-1]
+    assert ids_of(sampler.generate(prompts[5:6], WARM, n=2)) == [whole[5][:2]]
+    assert ids_of(sampler.generate([prompts[5]] * 2, WARM)) == [whole[5][:1]] * 2
+
+
+def test_seeds_of_run_and_prompt_both_count(tokenizer):
+    sampler = LocalSampler(ending(tower(), -50.0, END), tokenizer)
+    [[a]] = ids_of(sampler.generate([says("w1")], WARM))
+    [[b]] = ids_of(sampler.generate([says("w1")], replace(WARM, seed=4)))
+    [[c]] = ids_of(sampler.generate([says("w1", seed=1)], WARM))
+    assert a != b
+    assert a != c
+
+
+def test_each_prompt_is_prefilled_once_and_finished_rows_leave(tokenizer):
+    model = ending(tower(), 8.0, END)
+    shapes = []
+    hook = model.register_forward_pre_hook(
+        lambda _, __, k: shapes.append(tuple(k["input_ids"].shape)), with_kwargs=True
+    )
+    sampler = LocalSampler(model, tokenizer, batch_size=32)
+    sampler.generate(texts(8), WARM, n=8)
+    hook.remove()
+    starts = [k for k, (_, length) in enumerate(shapes) if length > 1]
+    assert [shapes[k][0] for k in starts] == [4, 4]
+    for start, end in zip(starts, [*starts[1:], len(shapes)], strict=True):
+        rows = [batch for batch, _ in shapes[start + 1 : end]]
+        assert rows[0] <= 32
+        assert rows == sorted(rows, reverse=True)
+        assert rows[-1] < 16
+
+
+def test_nothing_stays_on_the_model(tokenizer, processor, pictures):
+    model = ending(vlm("qwen2.5"), 6.0, END)
+    model.train()
+    model.model.visual.eval()
+    modes = [m.training for m in model.modules()]
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    sampler = LocalSampler(model, tokenizer, processor)
+    sampler.generate(with_pictures(pictures), GREEDY)
+    assert [m.training for m in model.modules()] == modes
+    assert model.model.rope_deltas is None
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    # a step of training right after
+    model(input_ids=torch.tensor([[9, 11, 12]]), labels=torch.tensor([[9, 11, 12]])).loss.backward()
+    # the mode comes back after an error too
+    broken = says("w1")
+    model.lm_head.register_forward_pre_hook(lambda *_: (_ for _ in ()).throw(RuntimeError("out of memory")))
+    with pytest.raises(RuntimeError, match="out of memory"):
+        sampler.generate([broken], GREEDY)
+    assert [m.training for m in model.modules()] == modes
+
+
+def test_a_model_updated_in_between_is_sampled_as_it_is(tokenizer):
+    model = ending(tower(), 0.0, END)
+    sampler = LocalSampler(model, tokenizer)
+    model.lm_head.bias.data[20] = 1e4
+    assert set(sampler.generate([says("w1")], GREEDY)[0][0].token_ids) == {20}
+
+
+def test_an_image_token_from_the_model_is_only_a_token(tokenizer, processor):
+    model = ending(vlm("qwen2.5"), 0.0, END)
+    model.lm_head.bias.data[IMG] = 1e4
+    [[done]] = LocalSampler(model, tokenizer, processor).generate([says("w1")], GREEDY)
+    assert done.token_ids == (IMG,) * 24
+
+
+def test_logits_that_are_no_numbers_end_in_completions(tokenizer):
+    model = ending(tower(), float("nan"), END)
+    sampler = LocalSampler(model, tokenizer)
+    for params in (GREEDY, WARM, replace(WARM, top_p=0.5)):
+        assert len(sampler.generate([says("w1")], params)[0][0].token_ids) >= 1
+
+
+def test_nothing_asked(tokenizer):
+    assert LocalSampler(tower(), tokenizer).generate([], GREEDY) == []
+
+
+def test_what_a_person_can_mend(tokenizer, processor, pictures, tmp_path):
+    text = LocalSampler(tower(), tokenizer)
+    eyes = LocalSampler(vlm("qwen2.5"), tokenizer, processor)
+    with pytest.raises(RecipeError, match="think_budget"):
+        text.generate([says("w1")], replace(GREEDY, think_budget=0))
+    with pytest.raises(DataError, match="text-only"):
+        text.generate([says(Image(pictures[0]))], GREEDY)
+    with pytest.raises(DataError, match="0 images renders to 1 image tokens"):
+        eyes.generate([says("w1 <img> w2")], GREEDY)
+    with pytest.raises(DataError, match="cannot be read"):
+        eyes.generate([says(Image(str(tmp_path / "gone.png")))], GREEDY)
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n half")
+    with pytest.raises(DataError, match="cannot be read"):
+        eyes.generate([says(Image(str(tmp_path / "torn.png")))], GREEDY)
+    with pytest.raises(RecipeError, match="batch size is 0"):
+        LocalSampler(tower(), tokenizer, batch_size=0)
+    bare = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer, eos_token="<end>")
+    with pytest.raises(ModelError, match="chat template"):
+        LocalSampler(tower(), bare)
