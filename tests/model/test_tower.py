@@ -113,7 +113,18 @@ def test_a_flat_config_as_first_released_is_understood(make_vlm, tmp_path):
     detach(vlm, tmp_path / "tower")
     tower = json.loads((tmp_path / "tower/config.json").read_text())
     assert tower["rope_parameters"] == {"rope_type": "default", "rope_theta": 5000.0}
+    assert (tower["eos_token_id"], tower["dtype"], tower["rms_norm_eps"]) == (2, "float32", 1e-3)
     assert torch.equal(logits(AutoModelForCausalLM, tmp_path / "tower"), whole)
+
+
+def test_special_tokens_on_the_outer_config_win(make_vlm, tmp_path):
+    vlm = make_vlm()
+    config = json.loads((vlm / "config.json").read_text())
+    del config["text_config"]["eos_token_id"]  # the family's default is 151645, beyond this vocabulary
+    (vlm / "config.json").write_text(json.dumps(config | {"eos_token_id": [2, 3]}))
+    detach(vlm, tmp_path / "tower")
+    tower = json.loads((tmp_path / "tower/config.json").read_text())
+    assert (tower["bos_token_id"], tower["eos_token_id"], tower["pad_token_id"]) == (1, [2, 3], 0)
 
 
 def test_a_float32_tower_is_rounded_to_the_source_dtype(make_vlm, tensors_of, tmp_path):

@@ -129,7 +129,7 @@ def vision_hash(vlm_dir: Path) -> str:
 
 def tower_config(family: Family, vlm_config: Any) -> Any:
     """The causal LM's configuration: every field of the VLM's text configuration, plain RoPE instead of M-RoPE, and
-    what a VLM keeps on its outer configuration (tied embeddings, data type).
+    what a VLM may keep on its outer configuration (tied embeddings, data type, special token ids).
 
     `vlm_config` is the VLM's transformers configuration, as AutoConfig loads it.
     """
@@ -139,6 +139,9 @@ def tower_config(family: Family, vlm_config: Any) -> Any:
     # "type" is the older name of rope_type; released configurations say "mrope" there
     mrope = ("mrope_section", "mrope_interleaved", "type")
     fields["rope_parameters"] = {k: v for k, v in fields["rope_parameters"].items() if k not in mrope}
+    for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        outer = getattr(vlm_config, name, None)
+        fields[name] = fields.get(name) if outer is None else outer
     fields["tie_word_embeddings"] = vlm_config.tie_word_embeddings
     fields["dtype"] = vlm_config.dtype or fields.get("dtype")
     config = AutoConfig.for_model(family.tower_type, **fields)
