@@ -1,0 +1,1 @@
+"""Training the detached language tower: supervised fine-tuning and reinforcement learning, on text alone."""
