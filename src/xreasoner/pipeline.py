@@ -1,6 +1,6 @@
 """From a recipe to a trained VLM and its measured transfer: the jobs of a run, and what each of them does.
 
-    detach -> sft -> rl -> ... (each grafts its tower into a VLM) -> one evaluation a checkpoint -> results, report, final/
+    detach -> sft -> rl -> ... (each grafts its tower into a VLM) -> an evaluation a checkpoint -> results, final/
 
 The parent process plans, shows progress and collects; every job runs in a process of its own
 (`python -m xreasoner.pipeline RUN JOB`), is skipped when its manifest says it is finished, and resumes where it can.

@@ -1,0 +1,126 @@
+"""The command line: thin. Recipes hold the knobs; heavy libraries are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from xreasoner.errors import RecipeError, StageFailed, UserError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Give a vision-language model reasoning from text alone, and measure what carries over to images.",
+)
+ImageOption = Annotated[str, typer.Option("--image", help="real, none, blank or shuffled pictures")]
+
+
+@app.command()
+def run(
+    recipe: Annotated[Path, typer.Argument(help="a recipe file, such as recipes/micro.yaml")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, such as seed=1 or rl.steps=20")] = None,
+    out: Annotated[Path | None, typer.Option(help="the run folder; default: runs/NAME")] = None,
+    until: Annotated[str | None, typer.Option(help="stop when this stage is finished")] = None,
+    seeds: Annotated[str | None, typer.Option(help="several seeds, such as 0,1,2: a run folder each")] = None,
+) -> None:
+    """Run a recipe: train on text, graft, evaluate, report. The same command again continues a broken run."""
+    from xreasoner import config
+
+    loaded = config.load(recipe, overrides or [])
+    folder = out or Path("runs") / loaded.name
+    if seeds is None:
+        _run_one(loaded, folder, until)
+        return
+    chosen = _seeds(seeds)
+    folders = [folder / f"seed-{seed}" for seed in chosen]
+    for seed, one in zip(chosen, folders, strict=True):
+        _run_one(loaded.model_copy(update={"seed": seed}), one, until)
+    if until is None:
+        report(folders)
+
+
+def _seeds(text: str) -> list[int]:
+    parts = text.split(",")
+    if not all(p.strip().isdecimal() for p in parts) or len(set(parts)) < len(parts):
+        raise RecipeError(f"--seeds {text} names no seeds: write different whole numbers, such as 0,1,2.")
+    return [int(p) for p in parts]
+
+
+def _run_one(recipe: Any, folder: Path, until: str | None) -> None:
+    from rich.console import Console
+
+    from xreasoner import pipeline
+    from xreasoner.display import Display
+
+    console = Console()
+    console.print(f"[bold]{recipe.name}[/] seed {recipe.seed} -> {folder}")
+    with Display(console) as display:
+        pipeline.run(recipe, folder, " ".join(["xreasoner", *sys.argv[1:]]), until, display.tick)
+    if until is None:
+        report([folder])
+
+
+@app.command()
+def report(runs: Annotated[list[Path], typer.Argument(help="run folders; the page is written into the first")]) -> None:
+    """Write report.html from run folders and print their tables."""
+    from rich.console import Console
+
+    from xreasoner.report.collect import collect
+    from xreasoner.report.render import write_report
+    from xreasoner.report.terminal import print_summary
+    from xreasoner.runs import RunDir
+
+    for one in runs:
+        RunDir.existing(one)
+        print_summary(collect(one), Console())
+    typer.echo(f"report: {write_report(runs)}")
+
+
+@app.command(name="eval")
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="a VLM's folder")],
+    suite: Annotated[str, typer.Option(help="a suite of benchmarks, such as micro")] = "micro",
+    image: ImageOption = "real",
+    limit: Annotated[int | None, typer.Option(min=1, help="problems a cell, at most")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="samples of every problem")] = 1,
+    out: Annotated[Path | None, typer.Option(help="default: runs/eval-MODEL-SUITE-IMAGE")] = None,
+) -> None:
+    """Evaluate a model on a suite. The same command again completes a broken evaluation."""
+    from xreasoner.evaluation import evaluate_model
+
+    evaluate_model(model, suite, image, limit, epochs, out)
+
+
+@app.command()
+def chat(
+    model: Annotated[Path, typer.Argument(help="a VLM's folder")],
+    image: Annotated[Path | None, typer.Option(help="a picture to talk about")] = None,
+) -> None:
+    """Talk to a model; an empty line ends the talk."""
+    from xreasoner.chat import talk
+
+    talk(model, image)
+
+
+def main() -> None:
+    """The entry point: what a person can mend is one sentence and exit code 2."""
+    try:
+        app()
+    except UserError as e:
+        typer.echo(f"error: {e}", err=True)
+        sys.exit(2)
+    except StageFailed as e:
+        typer.echo(f"error: {e}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command continues where this one ended", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
