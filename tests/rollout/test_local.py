@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     PreTrainedTokenizerFast,
     Qwen2_5_VLConfig,
@@ -297,6 +297,33 @@ def test_logits_that_are_no_numbers_end_in_completions(tokenizer):
     sampler = LocalSampler(model, tokenizer)
     for params in (GREEDY, WARM, replace(WARM, top_p=0.5)):
         assert len(sampler.generate([says("w1")], params)[0][0].token_ids) >= 1
+
+
+def test_from_dir_loads_a_vlm_with_its_eyes(tokenizer, processor, pictures, tmp_path):
+    model = vlm("qwen2.5")
+    model.generation_config.eos_token_id = [END, END2]
+    for part in (model, tokenizer, processor.image_processor):
+        part.save_pretrained(tmp_path)
+    prompts = with_pictures(pictures)
+    expected = LocalSampler(model, tokenizer, processor).generate(prompts, GREEDY)
+    assert LocalSampler.from_dir(tmp_path).generate(prompts, GREEDY) == expected
+
+
+def test_from_dir_loads_a_tower(tmp_path):
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    bytes_only = Tokenizer(models.BPE({c: i for i, c in enumerate(letters)}, []))
+    bytes_only.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bytes_only.decoder = decoders.ByteLevel()
+    spelling = PreTrainedTokenizerFast(
+        tokenizer_object=bytes_only, eos_token="<|im_end|>", chat_template="{{ messages[0].content }}"
+    )
+    torch.manual_seed(0)
+    model = Qwen2ForCausalLM(Qwen2Config(**shape(vocab_size=264, eos_token_id=spelling.eos_token_id))).eval()
+    model.save_pretrained(tmp_path)
+    spelling.save_pretrained(tmp_path)
+    prompts = [says("a"), says("né 12")]
+    expected = LocalSampler(model, spelling).generate(prompts, GREEDY)
+    assert ids_of(LocalSampler.from_dir(tmp_path, dtype=torch.float32).generate(prompts, GREEDY)) == ids_of(expected)
 
 
 def test_nothing_asked(tokenizer):
