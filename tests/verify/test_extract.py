@@ -18,6 +18,7 @@ CASES = [
     ("<think><answer>1</answer></think><answer>2</answer>", "2"),
     ("<answer>1</answer></think>", None),
     ("<think>a</think>b</think><answer>3</answer>", "3"),
+    ("<think>a</think><answer>1</answer> wait </think>", None),
     ("thoughts </think><answer>3</answer>", "3"),
     # thoughts never closed, at once or the second time
     ("<think> so <answer>1</answer>", None),

@@ -1,10 +1,12 @@
 import os
+import shutil
 import signal
 import threading
 import time
 
 import pytest
 
+from xreasoner.errors import RunError
 from xreasoner.verify import pool
 
 JUDGES = """
@@ -102,6 +104,24 @@ def test_a_worker_that_died_while_idle_is_replaced(judges):
     ok, other = pool.run_jobs([(judges, "pid", [])], 5, workers=1)[0]
     assert ok
     assert other != pid
+
+
+def test_a_forked_child_starts_workers_of_its_own(judges):
+    ours = pool.run_jobs([(judges, "pid", [])], 5, workers=1)[0][1]
+    child = os.fork()
+    if child == 0:
+        ok, theirs = pool.run_jobs([(judges, "pid", [])], 5, workers=1)[0]
+        pool.close_workers()
+        os._exit(0 if ok and theirs != ours else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert pool.run_jobs([(judges, "pid", [])], 5, workers=1) == [(True, ours)]
+
+
+def test_a_worker_that_cannot_start_is_told_apart_from_a_bad_answer(judges, monkeypatch):
+    pool.close_workers()
+    monkeypatch.setattr(pool.sys, "executable", shutil.which("false"))
+    with pytest.raises(RunError, match="could not start"):
+        pool.run_jobs([(judges, "pid", [])], 5, workers=1)
 
 
 def test_closing_ends_the_processes(judges):
