@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import PIL.Image
@@ -12,6 +11,8 @@ from torch import Tensor
 
 from xreasoner.errors import DataError, ModelError
 from xreasoner.types import Image, Prompt
+
+_KEPT_BYTES = 128 * 2**20  # of pixels: about 1,000 small pictures, or 20 of 512 x 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class Encoder:
         self._template = getattr(processor, "chat_template", None) or tokenizer.chat_template
         if not self._template:
             raise ModelError("The checkpoint has no chat template: add a chat_template.jinja to its folder.")
-        # Evaluations ask about one picture several times; the bound keeps large pictures within some 100 MB.
-        self._read = lru_cache(maxsize=64)(self._read_image)
+        self._kept: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}  # least recently used first
+        self._kept_bytes = 0
 
     def __call__(self, prompt: Prompt) -> Encoded:
         """Raises DataError where the pictures do not fit the model or cannot be read."""
@@ -74,15 +75,23 @@ class Encoder:
         return int(self.pixels(path)[1].prod()) // self._image_processor.merge_size**2
 
     def pixels(self, path: str) -> tuple[Tensor, Tensor]:
-        """(pixel_values [patches, d], image_grid_thw [1, 3]) of one picture."""
+        """(pixel_values [patches, d], image_grid_thw [1, 3]) of one picture. Recent ones are kept, since several
+        prompts may ask about one picture, and every prompt needs its grid before its pixels."""
         try:
-            return self._read(path, os.stat(path).st_mtime_ns)
-        except (OSError, PIL.Image.DecompressionBombError) as error:
-            raise DataError(
-                f"The image {path} cannot be read ({error}): restore the file or leave the row out."
-            ) from error
+            key = path, os.stat(path).st_mtime_ns
+            found = self._kept.pop(key, None)
+            if found is None:
+                found = self._read(path)
+                self._kept_bytes += found[0].nbytes
+        # Pillow's decoders raise SyntaxError and ValueError on torn files; the processor refuses extreme shapes
+        except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+            raise DataError(f"The image {path} cannot be read ({error}): restore it or leave the row out.") from error
+        self._kept[key] = found
+        while self._kept_bytes > _KEPT_BYTES and len(self._kept) > 1:
+            self._kept_bytes -= self._kept.pop(next(iter(self._kept)))[0].nbytes
+        return found
 
-    def _read_image(self, path: str, modified_ns: int) -> tuple[Tensor, Tensor]:
+    def _read(self, path: str) -> tuple[Tensor, Tensor]:
         with PIL.Image.open(path) as picture:
             features = self._image_processor(images=[picture.convert("RGB")], return_tensors="pt")
         return features["pixel_values"], features["image_grid_thw"]
