@@ -84,6 +84,12 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
         parent.kill()
 
 
+def test_a_watching_worker_ends_by_itself_in_peace(tmp_path: Path) -> None:
+    code = "from xreasoner.jobs import die_with_parent; import time; die_with_parent(); time.sleep(.2); print('bye')"
+    run_jobs([job(tmp_path, "w", code)], 1, {}, quiet)
+    assert (tmp_path / "w.log").read_text() == "bye\n"
+
+
 def wait_for(condition, seconds: float = 15.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():

@@ -143,8 +143,11 @@ def _signal(one: Running, number: signal.Signals) -> None:
 def die_with_parent() -> None:
     """Called by a worker: ends it, and the whole group it leads, when the parent is gone."""
 
+    stdin = sys.stdin.fileno()
+
     def watch() -> None:
-        sys.stdin.buffer.read()
+        while os.read(stdin, 4096):  # not sys.stdin.read(), whose lock the interpreter wants back when it ends
+            pass
         if os.getpgid(0) == os.getpid():
             os.killpg(0, signal.SIGKILL)
         os._exit(1)
