@@ -18,28 +18,31 @@ class GrowingLayer(DynamicLayer):
     """
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        new = key_states, value_states
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-            self.keys, self.values = key_states[:, :, :0], value_states[:, :, :0]
-            self._buffers = self.keys, self.values
-        start, end = self.keys.shape[2], self.keys.shape[2] + key_states.shape[2]
-        if end > self._buffers[0].shape[2]:
-            self._make_room(end)
-        for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
-            buffer[:, :, start:end] = states
-        self.keys, self.values = (buffer[:, :, :end] for buffer in self._buffers)
+            self._length = 0
+            self._buffers = [states[:, :, :0] for states in new]
+        start, self._length = self._length, self._length + key_states.shape[2]
+        if self._length > self._buffers[0].shape[2]:
+            self._buffers = [self._with_room(buffer[:, :, :start]) for buffer in self._buffers]
+        for buffer, states in zip(self._buffers, new, strict=True):
+            buffer[:, :, start : self._length] = states
+        self._show()
         return self.keys, self.values
 
     def batch_select_indices(self, indices: Tensor) -> None:
         """Goes on with the rows `indices` [B'], in that order; a row may be named several times."""
-        self.keys, self.values = self.keys[indices], self.values[indices]
-        self._buffers = self.keys, self.values
+        self._buffers = [buffer[indices] for buffer in self._buffers]
+        self._show()
 
-    def _make_room(self, length: int) -> None:
-        old = self.keys, self.values
-        self._buffers = tuple(x.new_empty(*x.shape[:2], length + _SPARE, x.shape[3]) for x in old)  # type: ignore[assignment]
-        for buffer, x in zip(self._buffers, old, strict=True):
-            buffer[:, :, : x.shape[2]] = x
+    def _with_room(self, states: Tensor) -> Tensor:
+        buffer = states.new_empty(*states.shape[:2], self._length + _SPARE, states.shape[3])
+        buffer[:, :, : states.shape[2]] = states
+        return buffer
+
+    def _show(self) -> None:
+        self.keys, self.values = (buffer[:, :, : self._length] for buffer in self._buffers)
 
 
 def growing_cache() -> Cache:
