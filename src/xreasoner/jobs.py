@@ -101,6 +101,7 @@ def run_jobs(
 def _start(job: Job, environment: Mapping[str, str], keep_open: Sequence[IO[Any]]) -> Running:
     job.log_file.parent.mkdir(parents=True, exist_ok=True)
     job.progress_file.touch()
+    offset = job.progress_file.stat().st_size  # an earlier attempt's entries are not this one's
     with job.log_file.open("ab") as log:
         process = subprocess.Popen(
             job.command,
@@ -111,7 +112,7 @@ def _start(job: Job, environment: Mapping[str, str], keep_open: Sequence[IO[Any]
             pass_fds=[f.fileno() for f in keep_open],
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the workers in order
         )
-    return Running(job, process, offset=job.progress_file.stat().st_size)
+    return Running(job, process, offset=offset)
 
 
 def _failure(job: Job, code: int) -> Exception:
