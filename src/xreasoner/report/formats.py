@@ -1,0 +1,104 @@
+"""How numbers and untrusted text are written, in the page and in the terminal alike."""
+
+from __future__ import annotations
+
+import math
+
+NOTHING = "–"
+_SYMBOLS = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"} | {0x7F: "␡"}
+# C1 controls and bidirectional overrides can make text look like other text; lone surrogates cannot be encoded.
+_HIDDEN = (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xD800, 0xE000))
+_CLEAN = _SYMBOLS | dict.fromkeys(_HIDDEN, "\ufffd")
+
+LABELS = {
+    "base": "Base",
+    "base-think": "Base, made to think",
+    "sft": "SFT",
+    "rl": "SFT+RL",
+    "sft-direct": "SFT on bare answers",
+    "math": "Mathematics",
+    "clinic": "Clinic",
+    "none": "No picture",
+    "blank": "Blank picture",
+    "shuffled": "Another problem's picture",
+    "real": "Its own picture",
+}
+
+
+def clean(text: str) -> str:
+    """The text with every character that could act instead of being shown replaced by a visible stand-in.
+
+    >>> clean("a\\0b\\x1b[1m")
+    'a␀b␛[1m'
+    """
+    return text.translate(_CLEAN)
+
+
+def label(name: str) -> str:
+    """The name that readers see; a name without one stands for itself."""
+    return LABELS.get(name, name)
+
+
+def sentence_case(text: str) -> str:
+    """With a capital first letter, and the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` characters, and a word on how many were left out."""
+    return text if len(text) <= limit else f"{text[:limit]}\n… ({len(text) - limit:,} more characters)"
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", "−") if float(text) else text.lstrip("-+")
+
+
+def number(value: float | None, decimals: int = 1) -> str:
+    return NOTHING if value is None or not math.isfinite(value) else _signed(f"{value:.{decimals}f}")
+
+
+def percent(share: float | None) -> str:
+    """A share as percent with one decimal, without the sign: tables name the unit once.
+
+    >>> percent(0.9421)
+    '94.2'
+    """
+    return NOTHING if share is None else number(100 * share)
+
+
+def points(difference: float) -> str:
+    """A difference of shares in percentage points, signed.
+
+    >>> points(-0.012)
+    '−1.2'
+    """
+    return _signed(f"{100 * difference:+.1f}")
+
+
+def distance(stderrs: float) -> str:
+    """A distance in standard errors, signed.
+
+    >>> distance(-0.61)
+    '−0.6 SE'
+    """
+    return f"{_signed(f'{stderrs:+.1f}')} SE"
+
+
+def error(stderr: float) -> str:
+    """A standard error of a share in percentage points; nothing where nobody can know it."""
+    return "" if math.isnan(stderr) else f"± {100 * stderr:.1f}"
+
+
+def duration(seconds: float | None) -> str:
+    """
+    >>> duration(75.2), duration(7.04), duration(4020)
+    ('1 min 15 s', '7.0 s', '1 h 07 min')
+    """
+    if seconds is None:
+        return NOTHING
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

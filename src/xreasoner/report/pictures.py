@@ -1,0 +1,53 @@
+"""Pictures as data URIs, from inside the run folder only: their paths come from files that a model may have shaped."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+MAX_BYTES = 150_000  # of one picture
+_KINDS = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}  # by first bytes
+
+
+class Pictures:
+    """Reads the pictures of one run, at most `budget` bytes in all, each one once."""
+
+    def __init__(self, run_dir: Path, budget: int) -> None:
+        self._root = run_dir.resolve()
+        self._left = budget
+        self._seen: dict[Path, str | None] = {}
+
+    def data_uri(self, name: str) -> str | None:
+        """The picture at `name` (relative to the run folder or to the working folder, or absolute; in a run that was
+        moved, the one of that name in pictures/), or None where it lies outside the run folder, is no picture of a
+        known kind, or is too large."""
+        path = self._inside(name)
+        if path is None:
+            return None
+        if path not in self._seen:
+            self._seen[path] = self._read(path)
+        return self._seen[path]
+
+    def _inside(self, name: str) -> Path | None:
+        moved = Path("pictures", Path(name).name)
+        for candidate in (self._root / name, Path(name), self._root / moved):
+            try:
+                path = candidate.resolve()
+                if path.is_relative_to(self._root) and path.is_file():
+                    return path
+            except (OSError, ValueError, RuntimeError):  # a NUL, a name too long, links in a circle
+                continue
+        return None
+
+    def _read(self, path: Path) -> str | None:
+        try:
+            if path.stat().st_size > min(MAX_BYTES, self._left):
+                return None
+            content = path.read_bytes()
+        except OSError:
+            return None
+        kind = next((kind for magic, kind in _KINDS.items() if content.startswith(magic)), None)
+        if kind is None:
+            return None
+        self._left -= len(content)
+        return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -1,0 +1,103 @@
+"""The run in tables for the terminal, readable at 80 columns."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from xreasoner.report.findings import findings
+from xreasoner.report.formats import NOTHING, clean, distance, duration, error, label, percent, points
+from xreasoner.report.rundata import RunData
+from xreasoner.report.tables import controls, difference, pooled_steps, score, steps_measured
+
+
+def print_summary(run: RunData, console: Console) -> None:
+    """Prints what the run measured: accuracies with standard errors, gains, by steps, controls, times by stage."""
+    said = findings([run])
+    console.print(Text(clean(f"{run.title}: {said.headline}"), style="bold"))
+    for sentence in (*said.details, *run.notes):
+        console.print(Text(clean(f"· {sentence}")))
+    for table in (_accuracies(run), _by_steps(run), _controls(run), _times(run)):
+        if table is not None:
+            console.print()
+            console.print(table)
+
+
+def _accuracies(run: RunData) -> Table | None:
+    if not run.kinds:
+        return None
+    steps = "+".join(str(s) for s in pooled_steps(run) if s is not None)
+    table = _table(f"Accuracy in percent ± standard error{f', {steps} steps' if steps else ''}")
+    table.add_column("")
+    for domain, modality in run.kinds:
+        table.add_column(Text(clean(f"{label(domain)}\n{modality}")), justify="right")
+    for checkpoint in run.checkpoints:
+        scores = [score(run, checkpoint, kind) for kind in run.kinds]
+        if any(scores):
+            _row(table, label(checkpoint), [f"{percent(s.value)} {error(s.stderr)}" if s else NOTHING for s in scores])
+    table.add_section()
+    for before in dict.fromkeys(("base", run.path_to_final[-2] if len(run.path_to_final) > 1 else "base")):
+        gains = [difference(run, run.final, before, kind) for kind in run.kinds]
+        if any(gains):
+            values = [f"{points(g.value)} {error(g.stderr)}" if g else NOTHING for g in gains]
+            _row(table, f"{label(run.final)} minus {label(before)}", values)
+    return table
+
+
+def _by_steps(run: RunData) -> Table | None:
+    steps = steps_measured(run)
+    if not steps:
+        return None
+    table = _table("By number of steps, percent")
+    table.add_column("")
+    for checkpoint in run.path_to_final:
+        table.add_column(Text(clean(label(checkpoint))), justify="right")
+    for domain, modality in run.kinds:
+        for k in steps:
+            scores = [score(run, checkpoint, (domain, modality), steps=(k,)) for checkpoint in run.path_to_final]
+            values = [f"{percent(s.value)} {error(s.stderr)}" if s else NOTHING for s in scores]
+            _row(table, f"{label(domain)}, {modality}, {k}", values)
+        table.add_section()
+    return table
+
+
+def _controls(run: RunData) -> Table | None:
+    rows = controls(run)
+    if not rows:
+        return None
+    table = _table("What remains without the right picture, percent")
+    for name, justify in (
+        ("", "left"),
+        ("", "left"),
+        ("accuracy", "right"),
+        ("best constant", "right"),
+        ("apart", "right"),
+    ):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for row in rows:
+        apart = NOTHING if row.distance is None or row.control == "real" else distance(row.distance)
+        accuracy = f"{percent(row.score.value)} {error(row.score.stderr)}"
+        _row(table, label(row.kind[0]), [label(row.control), accuracy, percent(row.constant), apart])
+    return table
+
+
+def _times(run: RunData) -> Table | None:
+    if not run.jobs:
+        return None
+    table = _table("Times by stage")
+    table.add_column("")
+    table.add_column("time", justify="right")
+    for job in run.jobs:
+        _row(table, job.name, [duration(job.seconds) if job.finished else "not finished"])
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+
+
+def _row(table: Table, name: str, values: list[str]) -> None:
+    """Names come from files: they are shown as they are, never read as markup."""
+    table.add_row(Text(clean(name)), *(Text(clean(value)) for value in values))

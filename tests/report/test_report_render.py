@@ -1,0 +1,202 @@
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_run_folder import draw_picture, write_lines, write_run
+
+from xreasoner.errors import RunError
+from xreasoner.report.collect import collect
+from xreasoner.report.render import MAX_EXHIBITS, render, write_report
+
+HOSTILE = (
+    "<script>alert(1)</script></details></pre></style>\"'><img src=http://x/y onerror=z>"
+    "{{7*7}}{% raw %}\0\x1b[1m\u202e\ud800&amp;"
+)
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """The elements of a page, and whether every one that was opened is closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def assert_harmless(text: str) -> Page:
+    """No script, nothing that is fetched, no handler, well nested, and storable."""
+    page = Page(text)
+    assert not page.all("script") + page.all("iframe") + page.all("link") + page.all("object") + page.all("form")
+    for tag, attributes in page.found:
+        assert not any(name.startswith("on") for name in attributes), (tag, attributes)
+        for name in ("src", "href"):
+            assert (attributes.get(name) or "#").startswith(("data:image/", "#")), (tag, attributes)
+    assert "url(" not in text
+    assert "@import" not in text
+    text.encode("utf-8")
+    return page
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_run(tmp_path_factory.mktemp("runs") / "micro", n=40)
+
+
+def test_the_page_of_a_finished_run(finished: Path) -> None:
+    text = render([collect(finished)])
+    page = assert_harmless(text)
+    assert "raised accuracy in all four kinds of problems" in page.words
+    for section in ("The result", "By number of steps", "The controls", "Training", "Transcripts", "What was run"):
+        assert section in page.words
+    assert "What the base had seen" in page.words
+    assert "The vision tower is the same before and after" in page.words
+    assert "1 min 15 s" in page.words
+    assert "the longest rollouts reach the budget (2 steps)" in page.words
+    assert len(text) < 500_000
+
+
+def test_the_table_shows_the_numbers_of_the_cells(finished: Path) -> None:
+    run = collect(finished)
+    cells = [c for c in run.cells if (c.checkpoint, c.domain, c.modality, c.control) == ("rl", "math", "image", "real")]
+    hard = sum(c.accuracy for c in cells if c.steps in (3, 4)) / 2
+    row = re.search(r'<th scope="row">SFT\+RL</th>(.*?)</tr>', render([run]))
+    assert row
+    assert f"{100 * hard:.1f}" in row[1]
+
+
+def test_the_policy_forbids_everything_but_styles_and_inline_pictures(finished: Path) -> None:
+    policies = [m for m in Page(render([collect(finished)])).all("meta") if m.get("http-equiv")]
+    assert (policies[0]["content"] or "").startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:;")
+
+
+def test_tables_are_named_and_their_heads_scoped(finished: Path) -> None:
+    page = Page(render([collect(finished)]))
+    assert len(page.all("caption")) == len(page.all("table")) >= 6
+    assert all(head.get("scope") in ("col", "row") for head in page.all("th"))
+    assert all(svg.get("role") == "img" and svg.get("aria-label") for svg in page.all("svg"))
+    ids = [a["id"] for _, a in page.found if "id" in a]
+    assert len(ids) == len(set(ids))
+    assert {a["href"] for a in page.all("a")} <= {f"#{i}" for i in ids}
+
+
+def test_pictures_of_transcripts_are_inlined(finished: Path) -> None:
+    images = Page(render([collect(finished)])).all("img")
+    assert images
+    assert all((image["src"] or "").startswith("data:image/png;base64,") and image["alt"] for image in images)
+
+
+def hostile_sample(**more: Any) -> dict[str, Any]:
+    tags = {"domain": HOSTILE, "modality": HOSTILE, "steps": "3", "cluster": HOSTILE}
+    keys = ("id", "prompt", "image", "completion", "gold", "extracted", "exit", "stop")
+    return dict.fromkeys(keys, HOSTILE) | {"tags": tags, "outcome": "correct", "n_tokens": 3} | more
+
+
+def test_model_output_stays_text(tmp_path: Path) -> None:
+    root = write_run(tmp_path / "run", n=5)
+    cell = {"checkpoint": "rl", "domain": HOSTILE, "modality": HOSTILE, "control": "real", "steps": 3, "n": 50}
+    cells = [cell | {"checkpoint": c, "accuracy": 0.5, "stderr": 0.1} for c in ("base", "sft", "rl", HOSTILE)]
+    (root / "results.json").write_text(json.dumps({"cells": cells, "endless": {HOSTILE: HOSTILE}}))
+    samples = [
+        hostile_sample(),
+        hostile_sample(outcome="wrong", id=1),
+        hostile_sample(exit="forced", id=2, outcome=HOSTILE),
+    ]
+    for checkpoint in ("base", "sft", "rl"):
+        write_lines(root / "stages" / f"eval-{checkpoint}" / "samples.jsonl", samples)
+    write_lines(root / "stages" / "rl" / "progress.jsonl", [{"step": 1, "reward": 1, "warnings": [HOSTILE]}])
+    (root / "provenance.json").write_text(json.dumps({"command": HOSTILE, "hashes": {"base": HOSTILE}}))
+    (root / "base.md").write_text(HOSTILE.replace("\ud800", ""))
+    (root / "recipe.yaml").write_text(json.dumps({"name": HOSTILE, "seed": HOSTILE}))
+    text = render([collect(root)])
+    page = assert_harmless(text)
+    assert page.words.count("<script>alert(1)</script></details></pre></style>") >= 12
+    assert "{{7*7}}" in page.words
+    assert "49" not in page.words.split("What the base had seen")[1].split("The controls")[0]
+    assert "\0" not in text
+    assert "\u202e" not in text
+    assert "␀␛[1m�" in page.words
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../etc/passwd",
+        "/etc/passwd",
+        "../secret.png",
+        "link.png",
+        "pictures/../../secret.png",
+        "a\0b",
+        "x" * 5000,
+        ".",
+    ],
+)
+def test_no_file_outside_the_run_is_read(tmp_path: Path, name: str) -> None:
+    root = write_run(tmp_path / "run", n=1)
+    draw_picture(tmp_path / "secret.png", "secret")
+    (root / "link.png").symlink_to(tmp_path / "secret.png")
+    row = hostile_sample(image=name, tags={"domain": "math", "modality": "image", "steps": "3"}, exit="natural")
+    write_lines(root / "stages" / "eval-rl" / "samples.jsonl", [row])
+    page = assert_harmless(render([collect(root)]))
+    assert not page.all("img")
+    assert "Its picture could not be shown." in page.words
+
+
+def test_several_seeds_are_shown_each_and_in_the_mean(tmp_path: Path) -> None:
+    runs = [collect(write_run(tmp_path / str(seed), seed, n=20)) for seed in (0, 1, 2)]
+    text = render(runs)
+    page = assert_harmless(text)
+    assert "All seeds" in page.words
+    for head in ("Seed 0", "Seed 1", "Seed 2", "Mean", "micro, seed 2: the result"):
+        assert head in page.words
+    assert text.count('<article class="exhibit">') <= MAX_EXHIBITS
+
+
+def test_a_report_is_written_into_the_first_run(tmp_path: Path) -> None:
+    dirs = [write_run(tmp_path / str(seed), seed, n=2) for seed in (0, 1)]
+    before = {p.relative_to(tmp_path) for p in tmp_path.rglob("*")}
+    assert write_report(dirs) == dirs[0] / "report.html"
+    assert {p.relative_to(tmp_path) for p in tmp_path.rglob("*")} - before == {Path("0/report.html")}
+    assert (dirs[0] / "report.html").read_text() == render([collect(d) for d in dirs])
+    with pytest.raises(RunError):
+        write_report([tmp_path / "missing"])
+
+
+def test_a_changed_vision_tower_is_called_out(tmp_path: Path) -> None:
+    root = write_run(tmp_path, n=2)
+    (root / "provenance.json").write_text('{"hashes": {"vision_before": "a", "vision_after": "b"}}')
+    assert "its hashes differ" in Page(render([collect(root)])).words
+
+
+def test_the_report_loads_neither_torch_nor_inspect() -> None:
+    code = (
+        "import sys, xreasoner.report.render, xreasoner.report.terminal\n"
+        "sys.exit(any(m in sys.modules for m in ('torch', 'inspect_ai', 'transformers', 'math_verify')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
