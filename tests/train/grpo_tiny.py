@@ -1,7 +1,7 @@
 """A tiny RL stage for tests; as a script (also under torchrun): `python grpo_tiny.py TOWER STAGE_DIR [KILL_AT_STEP]`.
 
 The judge stands in for the verifier, since a random tower never answers: a rollout is right by the parity of its text's
-length, on rank 1 always wrong (so that rank has no row with an advantage).
+length, on the rank FLAT_RANK (environment) always wrong, so that no row there has an advantage.
 """
 
 import json
@@ -67,9 +67,8 @@ def make_examples(n=6):
 
 
 def parity_judge(pairs):
-    rank = int(os.environ.get("RANK", 0))
-    outcomes = ["correct" if rank == 0 and len(text) % 2 else "wrong" for _, text in pairs]
-    return [Verdict(outcome) for outcome in outcomes]
+    flat = os.environ.get("RANK", "0") == os.environ.get("FLAT_RANK")
+    return [Verdict("correct" if len(text) % 2 and not flat else "wrong") for _, text in pairs]
 
 
 def main(tower, stage_dir, kill_at=0):

@@ -20,7 +20,8 @@ import math
 import shutil
 import time
 import warnings as filtering
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,7 @@ def grpo_config(spec: RlSpec, checkpoints: Path, seed: int) -> GRPOConfig:
         report_to="none",
         disable_tqdm=True,
         log_level="error",
+        ddp_find_unused_parameters=False,
         dataloader_num_workers=0,
         dataloader_pin_memory=not cpu,
         remove_unused_columns=False,
@@ -229,7 +231,8 @@ class RlTrainer(LocalTrainer, GRPOTrainer):
         return scored
 
     def _compute_loss(self, model: Any, inputs: Batch) -> Tensor:
-        loss = super()._compute_loss(model, inputs)
+        with _no_collectives(self.accelerator):
+            loss = super()._compute_loss(model, inputs)
         if self._step % self.args.steps_per_generation < self.args.gradient_accumulation_steps:
             mask_BC = inputs["completion_mask"] * inputs["tool_mask"]  # padded tool_mask is 1
             difference_BC = (self._logps_BC - inputs["old_per_token_logps"]).abs() * mask_BC
@@ -268,6 +271,17 @@ class RlTrainer(LocalTrainer, GRPOTrainer):
         self.state.log_history.append(record)
         if self.accelerator.is_main_process:
             self._progress(record)
+
+
+@contextmanager
+def _no_collectives(accelerator: Any) -> Iterator[None]:
+    """TRL's loss gathers metrics, one number a row: processes that keep different numbers of rows would wait for each
+    other forever. Nobody reads these metrics, and nothing else in the loss is gathered."""
+    accelerator.gather = accelerator.reduce = lambda tensor, *_, **__: tensor
+    try:
+        yield
+    finally:
+        del accelerator.gather, accelerator.reduce
 
 
 class _Reporter(TrainerCallback):

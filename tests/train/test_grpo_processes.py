@@ -1,0 +1,82 @@
+"""RL in processes of its own: killed by the system, and two at once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from grpo_tiny import make_tower
+from safetensors.torch import load_file
+
+pytestmark = pytest.mark.slow
+SCRIPT = str(Path(__file__).with_name("grpo_tiny.py"))
+LIMIT_SECONDS = 240
+
+
+@pytest.fixture(scope="module")
+def tower(tmp_path_factory):
+    return make_tower(tmp_path_factory.mktemp("tower"))
+
+
+TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+
+
+def run(*arguments, launcher=(), **variables):
+    command = [sys.executable, *launcher, SCRIPT, *map(str, arguments)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""} | variables
+    # its own session, so that a hanging launcher's children are ended with it
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        out, err = process.communicate(timeout=LIMIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    return process.returncode, [json.loads(line) for line in out.splitlines() if line.startswith("{")], err
+
+
+def weights(stage_dir):
+    return load_file(stage_dir / "tower" / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def whole_run(tower, tmp_path_factory):
+    stage_dir = tmp_path_factory.mktemp("whole")
+    code, records, err = run(tower, stage_dir)
+    assert code == 0, err
+    return weights(stage_dir), records
+
+
+def test_the_same_command_after_kill_9_ends_with_the_same_bits(tower, whole_run, tmp_path):
+    code, records, _ = run(tower, tmp_path, 4)  # in epoch 2 of the examples
+    assert code == -signal.SIGKILL
+    assert records[-1]["step"] == 4
+    assert not (tmp_path / "tower").exists()
+    code, records, err = run(tower, tmp_path)
+    assert code == 0, err
+    assert [r["step"] for r in records] == [3, 4, 5]
+    for name, tensor in whole_run[0].items():
+        assert torch.equal(weights(tmp_path)[name], tensor)
+
+
+def test_two_processes_of_which_one_is_all_flat_do_not_hang(tower, tmp_path):
+    code, records, err = run(tower, tmp_path, launcher=TWO, FLAT_RANK="1")
+    assert code == 0, err
+    assert [r["step"] for r in records] == [1, 2, 3, 4, 5]  # from process 0 alone
+    for record in records:
+        assert 0.5 <= record["flat_groups"] < 1
+        assert record["sampler_trainer_gap"] < 1e-5
+    assert weights(tmp_path)
+
+
+def test_two_processes_train_what_one_does(tower, whole_run, tmp_path):
+    code, records, err = run(tower, tmp_path, launcher=TWO)
+    assert code == 0, err
+    assert [r["reward"] for r in records] == [r["reward"] for r in whole_run[1]]
+    for name, tensor in whole_run[0].items():
+        assert torch.allclose(weights(tmp_path)[name], tensor, atol=1e-4)
