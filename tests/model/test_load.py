@@ -165,3 +165,14 @@ def test_an_unreachable_hub_is_one_sentence(monkeypatch):
     monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
     with pytest.raises(ModelError, match="could not be fetched"):
         hub.resolve_model("Qwen/Nothing")
+
+
+def test_a_tower_reads_and_writes_text_as_its_vlm_does(tmp_path: Path) -> None:
+    from xreasoner.micro.tokenizer import save_tokenizer
+
+    text = "<|im_start|> user g= 2 \n ask e<think> 5</think>"
+    (tmp_path / "tower").mkdir()
+    save_tokenizer(tmp_path / "tower")
+    (tmp_path / "tower" / "config.json").write_text('{"model_type": "qwen2"}')
+    tokenizer = load_tokenizer(tmp_path / "tower")
+    assert tokenizer.decode(tokenizer(text).input_ids) == "<|im_start|> user g= 2 \n ask e <think> 5 </think>"

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer, PreTrainedTokenizerFast
 from transformers.image_utils import SizeDict
 from transformers.utils import is_torchvision_available
 
@@ -42,10 +42,15 @@ def load_tower(model_dir: str | Path, dtype: str | torch.dtype = "auto", device:
 
 
 def load_tokenizer(model_dir: str | Path) -> Any:
-    """The tokenizer of a VLM or a tower. Raises ModelError where the folder is missing or holds none."""
+    """The tokenizer of a VLM or a tower. Raises ModelError where the folder is missing or holds none.
+
+    A tokenizer.json is taken as it stands: AutoTokenizer would rebuild it after the model type of the folder, and a
+    tower (`qwen2`) would then read and write text otherwise than its VLM.
+    """
     path = resolve_model(model_dir)
+    loader = PreTrainedTokenizerFast if (path / "tokenizer.json").is_file() else AutoTokenizer
     try:
-        return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        return loader.from_pretrained(path, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"{model_dir} holds no tokenizer that loads; copy the base model's tokenizer there."
