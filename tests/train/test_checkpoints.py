@@ -3,6 +3,8 @@ import json
 import resource
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -87,3 +89,63 @@ for write in writers:
     )
     assert done.stdout.count("is full: free some space") == 3, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+class Saver:
+    """Stands in for the trainer: writes one file of two, then the state, where it is told to."""
+
+    fails: BaseException | None = None
+
+    def _save_checkpoint(self, model, trial):
+        path = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
+        path.mkdir(parents=True)
+        (path / "model.safetensors").write_text("weights")
+        self.seen_while_writing = names(Path(self.args.output_dir))
+        if self.fails:
+            raise self.fails
+        (path / checkpoints.STATE).write_text("{}")
+
+
+class Trainer(checkpoints.LocalTrainer, Saver):
+    def __init__(self, folder, limit):
+        self.args = SimpleNamespace(output_dir=str(folder), save_total_limit=limit, should_save=True)
+        self.accelerator = SimpleNamespace(wait_for_everyone=lambda: None)
+        self.state = SimpleNamespace(global_step=0)
+
+    def save(self, step):
+        self.state.global_step = step
+        self._save_checkpoint(None, None)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_only_the_last_checkpoints_stay(tmp_path):
+    trainer = Trainer(tmp_path, limit=2)
+    for step in (8, 9, 10):
+        trainer.save(step)
+    assert names(tmp_path) == ["checkpoint-10", "checkpoint-9"]
+    assert (checkpoints.newest_whole(tmp_path) / "model.safetensors").read_text() == "weights"
+    assert trainer._get_output_dir(None) == str(tmp_path)
+
+
+def test_saving_the_same_step_again_replaces(tmp_path):
+    trainer = Trainer(tmp_path, limit=None)
+    trainer.save(8)
+    trainer.save(8)
+    assert names(tmp_path) == ["checkpoint-8"]
+    assert trainer.seen_while_writing == [".part-saving", "checkpoint-8"]
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
+    trainer = Trainer(tmp_path, limit=1)
+    trainer.save(8)
+    trainer.fails = RuntimeError("[enforce fail at inline_container.cc:668] . unexpected pos 64 vs 0")
+    with pytest.raises(RunError, match="free some space"):
+        trainer.save(9)
+    assert names(tmp_path) == ["checkpoint-8"]
+    trainer.fails = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        trainer.save(9)
+    assert names(tmp_path) == ["checkpoint-8"]

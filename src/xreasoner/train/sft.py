@@ -1,0 +1,258 @@
+"""Supervised fine-tuning on text (paper section 2.2, stage 1): TRL's SFTTrainer on the detached language tower."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import PrinterCallback, TrainerCallback
+from transformers.utils.logging import disable_progress_bar
+from trl import SFTConfig, SFTTrainer
+
+from xreasoner.config import SftSpec
+from xreasoner.data.render import IGNORED, render
+from xreasoner.errors import DataError, RunError
+from xreasoner.model.load import load_tokenizer, load_tower
+from xreasoner.train.checkpoints import LocalTrainer, newest_whole, whole_folder
+from xreasoner.train.order import BatchOrder, EpochLoader, accumulation_steps, epoch_batches, padding_share
+from xreasoner.types import Example
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+def train_sft(
+    spec: SftSpec, examples: Sequence[Example], tower_dir: Path, stage_dir: Path, seed: int, progress: Progress
+) -> dict[str, Any]:
+    """Trains the tower in `tower_dir` to give the examples' responses and writes it to `stage_dir/tower` (float32,
+    with its tokenizer).
+
+    Goes on from the newest whole checkpoint in `stage_dir/checkpoints` if there is one, on a CPU with the same
+    result to the bit; the checkpoints are deleted at the end. Under torchrun every process calls this with the same
+    arguments.
+
+    `progress` gets a dict after every optimizer step: step, of, loss (nats a trained token), learning_rate,
+    grad_norm, tokens_per_second. Returned, and passed to `progress` at the end, is a dict with rows_kept, rows_cut,
+    rows_dropped, steps, tokens (read over all epochs, prompts included), padding_share (of all token slots),
+    tokens_per_second (of this call) and final_loss.
+
+    Raises:
+        DataError: an example holds an image or no response, or none fits into max_tokens.
+        ModelError: `tower_dir` holds no tower, or its tokenizer cannot render a conversation.
+        RunError: the disk is full, or the loss is no longer a number.
+    """
+    disable_progress_bar()  # of transformers, around loading and saving
+    tokenizer = load_tokenizer(tower_dir)
+    rows, fates = _tokenise(spec, examples, tokenizer)
+    report = _Report(spec, rows.lengths, seed, progress)
+    checkpoints = stage_dir / "checkpoints"
+    trainer = _Trainer(
+        spec=spec,
+        rows=rows,
+        model=load_tower(tower_dir, dtype=torch.float32),
+        args=_arguments(spec, len(rows), checkpoints, seed),
+        train_dataset=rows.table,
+        processing_class=tokenizer,
+        callbacks=[report],
+    )
+    trainer.remove_callback(PrinterCallback)
+    newest = newest_whole(checkpoints)
+    trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    if trainer.args.should_save:
+        with whole_folder(stage_dir / "tower") as part:
+            trainer.accelerator.unwrap_model(trainer.model).save_pretrained(part)
+            tokenizer.save_pretrained(part)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
+    micro = (spec.batch_sequences, spec.micro_batch_sequences, seed)
+    summary = {
+        **{f"rows_{fate}": fates[fate] for fate in ("kept", "cut", "dropped")},
+        "steps": trainer.state.global_step,
+        "tokens": spec.epochs * sum(rows.lengths),
+        "padding_share": float(
+            np.mean([padding_share(rows.lengths, *micro, epoch, _world()) for epoch in range(spec.epochs)])
+        ),
+        "tokens_per_second": report.tokens_per_second,
+        "final_loss": next(entry["loss"] for entry in reversed(trainer.state.log_history) if "loss" in entry),
+    }
+    if trainer.args.should_save:
+        progress(summary)
+    return summary
+
+
+class _Rows(torch.utils.data.Dataset[dict[str, list[int]]]):
+    """Training rows by number: `input_ids` [T] and `labels` [T]. Row ~i is row i without loss (see micro_batches)."""
+
+    def __init__(self, ids: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> None:
+        self.table = datasets.Dataset.from_dict({"input_ids": ids, "labels": labels})
+        self.lengths = [len(row) for row in ids]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitems__(self, numbers: list[int]) -> list[dict[str, list[int]]]:
+        columns = self.table[[max(i, ~i) for i in numbers]]
+        return [
+            {"input_ids": ids, "labels": labels if i >= 0 else [IGNORED] * len(ids)}
+            for i, ids, labels in zip(numbers, columns["input_ids"], columns["labels"], strict=True)
+        ]
+
+
+def _tokenise(spec: SftSpec, examples: Sequence[Example], tokenizer: Any) -> tuple[_Rows, Counter[str]]:
+    fates: Counter[str] = Counter()
+    ids, labels = [], []
+    for example in examples:
+        row = render(example, tokenizer, spec.max_tokens, spec.overlong)
+        fates[row.fate] += 1
+        if row.fate != "dropped":
+            ids.append(np.array(row.input_ids, np.int32))
+            labels.append(np.array(row.labels, np.int32))
+    if not ids:
+        raise DataError(
+            f"None of the {len(examples)} rows of the stage {spec.name} fits into max_tokens = {spec.max_tokens}: "
+            "raise max_tokens."
+        )
+    return _Rows(ids, labels), fates
+
+
+def _arguments(spec: SftSpec, n_rows: int, folder: Path, seed: int) -> SFTConfig:
+    steps = spec.epochs * math.ceil(n_rows / spec.batch_sequences)
+    on_gpu = torch.cuda.is_available()
+    # Its name changes in transformers 6; TRL turns it on where it is not given.
+    warnings.filterwarnings("ignore", "`gradient_checkpointing` is deprecated", FutureWarning)
+    return SFTConfig(
+        output_dir=str(folder),
+        num_train_epochs=spec.epochs,
+        per_device_train_batch_size=spec.micro_batch_sequences,
+        gradient_accumulation_steps=accumulation_steps(spec.batch_sequences, spec.micro_batch_sequences, _world()),
+        learning_rate=spec.learning_rate,
+        adam_beta1=spec.betas[0],
+        adam_beta2=spec.betas[1],
+        weight_decay=spec.weight_decay,
+        max_grad_norm=spec.max_grad_norm,
+        lr_scheduler_type="constant" if spec.schedule == "decay_per_epoch" else spec.schedule,
+        warmup_steps=math.ceil(spec.warmup_share * steps),
+        bf16=spec.bf16,
+        gradient_checkpointing=spec.gradient_checkpointing,
+        use_cpu=not on_gpu,
+        dataloader_pin_memory=on_gpu,
+        max_length=None,  # rows come cut
+        dataset_kwargs={"skip_prepare_dataset": True},
+        save_steps=spec.save_every_steps,
+        save_total_limit=1,
+        logging_steps=1,
+        logging_nan_inf_filter=False,  # a loss that is no number must be seen
+        report_to="none",
+        disable_tqdm=True,
+        log_level="error",
+        seed=seed,
+    )
+
+
+class _Trainer(LocalTrainer, SFTTrainer):
+    def __init__(self, spec: SftSpec, rows: _Rows, **kwargs: Any) -> None:
+        self._spec, self._rows = spec, rows
+        super().__init__(**kwargs)
+
+    def get_train_dataloader(self) -> EpochLoader:
+        spec = self._spec
+        order = BatchOrder(
+            self._rows.lengths,
+            spec.batch_sequences,
+            spec.micro_batch_sequences,
+            self.args.seed,
+            self.args.process_index,
+            self.args.world_size,
+        )
+        return EpochLoader(
+            self._rows,
+            batch_sampler=order,
+            collate_fn=self.data_collator,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        if self._spec.schedule != "decay_per_epoch":
+            return super().create_scheduler(num_training_steps, optimizer)
+        per_epoch = num_training_steps // self._spec.epochs
+        self.lr_scheduler = decay_per_epoch(
+            optimizer or self.optimizer, per_epoch, self._spec.lr_decay_per_epoch, self.args.warmup_steps
+        )
+        self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+
+def decay_per_epoch(
+    optimizer: torch.optim.Optimizer, steps_per_epoch: int, decay: float, warmup_steps: int = 0
+) -> LambdaLR:
+    """The learning rate times `decay` after every epoch, behind a linear warm-up. No scheduler of transformers' does
+    this."""
+    return LambdaLR(
+        optimizer,
+        lambda step: (
+            min(1.0, step / max(1, warmup_steps) if warmup_steps else 1.0) * decay ** (step // steps_per_epoch)
+        ),
+    )
+
+
+class _Report(TrainerCallback):
+    """Tells `progress` of every step, and stops a run whose loss is no longer a number."""
+
+    def __init__(self, spec: SftSpec, lengths: Sequence[int], seed: int, progress: Progress) -> None:
+        self._spec, self._lengths, self._seed, self._progress = spec, lengths, seed, progress
+        self._epoch, self._step_tokens = -1, list[int]()
+        self._began = self._last = 0.0
+        self._tokens = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._began = self._last = time.perf_counter()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+        if "loss" not in logs:
+            return  # the trainer's own summary
+        step, loss = state.global_step, logs["loss"]
+        if not math.isfinite(loss):
+            raise RunError(
+                f"The loss of the stage {self._spec.name} is {loss} at step {step}: lower its learning_rate or raise "
+                "its warmup_share."
+            )
+        now, tokens = time.perf_counter(), self._tokens_of(step - 1)
+        if state.is_world_process_zero:
+            self._progress(
+                {
+                    "step": step,
+                    "of": state.max_steps,
+                    "loss": loss,
+                    "learning_rate": logs["learning_rate"],
+                    "grad_norm": logs["grad_norm"],
+                    "tokens_per_second": tokens / (now - self._last),
+                }
+            )
+        self._tokens += tokens
+        self._last = now
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Over all steps of this call; 0.0 where a finished run had none left."""
+        return self._tokens / (self._last - self._began) if self._tokens else 0.0
+
+    def _tokens_of(self, step: int) -> int:
+        epoch, i = divmod(step, math.ceil(len(self._lengths) / self._spec.batch_sequences))
+        if epoch != self._epoch:
+            batches = epoch_batches(self._lengths, self._spec.batch_sequences, self._seed, epoch)
+            self._epoch, self._step_tokens = epoch, [sum(self._lengths[row] for row in rows) for rows in batches]
+        return self._step_tokens[i]
+
+
+def _world() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
