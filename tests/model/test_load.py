@@ -1,6 +1,7 @@
 """Loading with and without torchvision, and what is refused."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
