@@ -95,8 +95,8 @@ def count_cell(checkpoint: str, kind: tuple[str, str], control: str, steps: int,
 def rl_row(step: int, of: int, rng: random.Random) -> dict[str, Any]:
     x = step / of
     row: dict[str, Any] = {"step": step, "of": of, "reward": 0.6 + 0.35 * x + rng.uniform(-0.03, 0.03)}
-    row |= {"exit_natural": 0.7 + 0.28 * x, "exit_forced": 0.28 - 0.27 * x, "exit_none": 0.02 - 0.01 * x}
-    row |= {"capped": 0.01, "length_mean": 45 - 12 * x + rng.uniform(-2, 2), "length_max": 78, "entropy": 0.4 - 0.2 * x}
+    row |= {"natural": 0.7 + 0.28 * x, "forced": 0.28 - 0.27 * x, "none": 0.02 - 0.01 * x}
+    row |= {"capped": 0.01, "mean_length": 45 - 12 * x + rng.uniform(-2, 2), "max_length": 78, "entropy": 0.4 - 0.2 * x}
     row |= {"flat_groups": 0.2 + 0.5 * x, "sampler_trainer_gap": 1e-3, "tokens_per_second": 9000}
     return row | ({"warnings": ["the longest rollouts reach the budget"]} if step < 3 else {})
 

@@ -41,7 +41,7 @@ def findings(runs: Sequence[RunData]) -> Findings:
     for kind, got in measured.items():
         by_verdict[_verdict(got)].append(kind)
     details = [*_rl_adds(runs, list(measured)), *_control_sentences(runs), _basis(runs, measured)]
-    return Findings(_headline(runs[0].final, measured, by_verdict), tuple(details))
+    return Findings(_headline(runs, measured, by_verdict), tuple(details))
 
 
 def _over_runs(runs: Sequence[RunData], after: str, before: str, kind: Kind) -> list[Difference]:
@@ -59,9 +59,11 @@ def _mean(differences: Sequence[Difference]) -> float:
     return statistics.fmean(d.value for d in differences)
 
 
-def _headline(final: str, measured: dict[Kind, list[Difference]], by_verdict: dict[str, list[Kind]]) -> str:
+def _headline(
+    runs: Sequence[RunData], measured: dict[Kind, list[Difference]], by_verdict: dict[str, list[Kind]]
+) -> str:
     better, unclear, worse = by_verdict["better"], by_verdict["unclear"], by_verdict["worse"]
-    subject = f"Post-training on text alone ({label(final)})"
+    subject = f"Post-training on text alone ({label(runs[0].final)})"
 
     def listed(kinds: list[Kind]) -> str:
         return _and([f"{kind_label(k)} ({points(_mean(measured[k]))} points)" for k in kinds])
@@ -78,10 +80,14 @@ def _headline(final: str, measured: dict[Kind, list[Difference]], by_verdict: di
     if better:
         parts.append(f"raised accuracy on {listed(better)}")
     if unclear:
-        parts.append(f"made no clear difference on {listed(unclear)}")
+        parts.append(f"made {_unclear(runs)} on {listed(unclear)}")
     if worse:
         parts.append(f"lowered accuracy on {listed(worse)}")
     return f"{subject} {'; it '.join(parts)}."
+
+
+def _unclear(runs: Sequence[RunData]) -> str:
+    return "no clear difference" if len(runs) == 1 else "no difference that is clear in every run"
 
 
 def _rl_adds(runs: Sequence[RunData], kinds: list[Kind]) -> list[str]:
@@ -93,11 +99,14 @@ def _rl_adds(runs: Sequence[RunData], kinds: list[Kind]) -> list[str]:
     if not steps:
         return []
     groups = [
-        (name, [f"{kind_label(k)} {points(_mean(got))}" for k, got in steps.items() if _verdict(got) == verdict])
-        for verdict, name in (("better", "more"), ("unclear", "no clear difference"), ("worse", "less"))
+        (
+            name,
+            [f"{kind_label(k)} ({points(_mean(got))} points)" for k, got in steps.items() if _verdict(got) == verdict],
+        )
+        for verdict, name in (("better", "more"), ("unclear", _unclear(runs)), ("worse", "less"))
     ]
     said = "; ".join(f"{name} on {_and(kinds)}" for name, kinds in groups if kinds)
-    return [f"Against {label(before)}, {label(final)} reaches {said}."]
+    return [f"{label(final)} compared with {label(before)}: {said}."]
 
 
 def _control_sentences(runs: Sequence[RunData]) -> list[str]:

@@ -45,10 +45,10 @@ CURVES: tuple[tuple[str, str, tuple[tuple[str, str, int], ...], bool], ...] = (
     (
         "How rollouts end",
         "natural, forced or no end of thoughts; answer cut",
-        (("exit_natural", "natural", 2), ("exit_forced", "forced", 3), ("exit_none", "none", 0), ("capped", "cut", 1)),
+        (("natural", "natural", 2), ("forced", "forced", 3), ("none", "none", 0), ("capped", "cut", 1)),
         True,
     ),
-    ("Length", "tokens of a rollout", (("length_mean", "mean", 2), ("length_max", "longest", 0)), False),
+    ("Length", "tokens of a rollout", (("mean_length", "mean", 2), ("max_length", "longest", 0)), False),
     ("Groups without signal", "all rollouts right, or all wrong", (("flat_groups", "flat", 2),), True),
     ("Entropy", "of the next token, in nats", (("entropy", "entropy", 2),), False),
     ("Sampler against trainer", "gap of their log-probabilities", (("sampler_trainer_gap", "gap", 2),), False),
