@@ -16,8 +16,8 @@ _PLAIN_EVERY_SECONDS = 10.0
 _SHOWN = {  # key of a progress entry -> how it is shown
     "loss": "loss {:.3f}",
     "reward": "reward {:.3f}",
-    "exit_forced": "forced {:.0%}",
-    "length_mean": "length {:.0f}",
+    "forced": "forced {:.0%}",
+    "mean_length": "length {:.0f}",
     "accuracy": "accuracy {:.1%}",
     "tokens_per_second": "{:,.0f} tok/s",
 }

@@ -20,7 +20,7 @@ from xreasoner.config import THINK_SUFFIX, Recipe, RlSpec, SftSpec
 from xreasoner.data.datasets import check_spec, load_training
 from xreasoner.errors import RecipeError, RunError, UserError
 from xreasoner.jobs import USER_ERROR_EXIT, Job, Running, die_with_parent, run_jobs
-from xreasoner.runs import JobDir, RunDir, disk_guard, fingerprint, folder_hash, read_json, write_json
+from xreasoner.runs import JobDir, RunDir, disk_guard, fingerprint, folder_hash, read_json, write_atomic, write_json
 
 DETACH, PICTURES, EVAL = "detach", "pictures", "eval-"
 CONTROLS_SUFFIX = "-controls"
@@ -163,6 +163,9 @@ def collect_results(run_dir: RunDir, steps: Sequence[Step]) -> None:
         "seconds": {n: m["seconds"] for n, m in manifests.items()},
     }
     write_json(run_dir.root / "results.json", results)
+    card = base_dir(run_dir.recipe) / "README.md"
+    if card.is_file():
+        write_atomic(run_dir.root / "base.md", card.read_text(encoding="utf-8"))
     final, aside = run_dir.root / "final", run_dir.root / ".final"
     if not final.exists():
         shutil.rmtree(aside, ignore_errors=True)
@@ -210,6 +213,7 @@ def _train(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
             from xreasoner.train.grpo import train_rl
 
             summary = train_rl(stage, examples, tower, job.path, recipe.seed, job.report_progress)
+            summary["endless"] = _endless(job, stage)
         else:
             from xreasoner.train.sft import train_sft
 
@@ -218,6 +222,14 @@ def _train(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
     _remove(job.path / "vlm")
     graft(base_dir(recipe), job.path / "tower", job.path / "vlm")
     return {**summary, "vision_hash": vision_hash(job.path / "vlm")}
+
+
+def _endless(job: JobDir, stage: RlSpec) -> dict[str, Any]:
+    """The share of rollouts whose thoughts did not end within the think budget, in the first rollout step, which is the
+    policy that RL started from, and in the last."""
+    forced = {e["step"]: e["forced"] for e in job.progress() if "forced" in e}
+    rollouts = stage.prompts_per_step * stage.rollouts_per_prompt
+    return {"before": forced[1], "after": forced[stage.steps], "rollouts": rollouts, "temperature": stage.temperature}
 
 
 def _pictures(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:

@@ -106,6 +106,11 @@ class JobDir:
         manifest = {"job": job, "kind": kind, "inputs": inputs, "started": at, "seconds": seconds, "summary": summary}
         write_json(self.path / "manifest.json", manifest)
 
+    def progress(self) -> list[dict[str, Any]]:
+        """Every whole entry of the progress file. After a resume a step may stand there twice: the later one counts."""
+        whole = self.progress_file.read_text(encoding="utf-8").rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
+
     def report_progress(self, entry: dict[str, Any]) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         with self.progress_file.open("a", encoding="utf-8") as f:
