@@ -42,11 +42,11 @@ def bytes_tokenizer():
 
 @pytest.fixture(scope="module")
 def words_tokenizer(tmp_path_factory):
-    from transformers import AutoTokenizer
+    from transformers import PreTrainedTokenizerFast
 
     folder = tmp_path_factory.mktemp("tokenizer")
     micro.save_tokenizer(folder)
-    return AutoTokenizer.from_pretrained(folder)
+    return PreTrainedTokenizerFast.from_pretrained(folder)
 
 
 def example(response, question="ask b"):
@@ -134,10 +134,10 @@ def test_a_row_without_response_is_refused(words_tokenizer, response):
 
 
 def test_tokenizers_that_cannot_render(words_tokenizer, tmp_path):
-    from transformers import AutoTokenizer
+    from transformers import PreTrainedTokenizerFast
 
     micro.save_tokenizer(tmp_path)
-    other = AutoTokenizer.from_pretrained(tmp_path)
+    other = PreTrainedTokenizerFast.from_pretrained(tmp_path)
     other.chat_template = None
     with pytest.raises(ModelError, match="chat template"):
         r.render(example("5"), other, 100, "cut")

@@ -103,14 +103,16 @@ def whole_run(tower, tmp_path_factory):
 
 
 def test_a_run_from_end_to_end(tower, whole_run):
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
+
+    from xreasoner.model.load import load_tokenizer
 
     stage, events, summary = whole_run
     assert [path.name for path in stage.iterdir()] == ["tower"]
     assert {path.suffix for path in (stage / "tower").iterdir()} <= {".json", ".safetensors", ".jinja"}
     model = AutoModelForCausalLM.from_pretrained(stage / "tower")
     assert model.dtype == torch.float32
-    assert AutoTokenizer.from_pretrained(stage / "tower").chat_template == micro.CHAT_TEMPLATE
+    assert load_tokenizer(stage / "tower").chat_template == micro.CHAT_TEMPLATE
 
     *steps, last = events
     assert last == summary
@@ -121,9 +123,9 @@ def test_a_run_from_end_to_end(tower, whole_run):
 
 
 def test_the_summary_counts_what_was_trained(tower, whole_run):
-    from transformers import AutoTokenizer
+    from xreasoner.model.load import load_tokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(tower)
+    tokenizer = load_tokenizer(tower)
     rows = [render(e, tokenizer, 100, "cut") for e in examples(40)]
     _, _, summary = whole_run
     assert summary["steps"] == 10
@@ -136,11 +138,13 @@ def test_the_summary_counts_what_was_trained(tower, whole_run):
 
 
 def test_the_loss_is_the_mean_over_all_trained_tokens_of_the_batch(tower, tmp_path):
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
+
+    from xreasoner.model.load import load_tokenizer
 
     events = []
     train(tower, tmp_path, 8, events.append, epochs=1, micro_batch_sequences=3)
-    tokenizer = AutoTokenizer.from_pretrained(tower)
+    tokenizer = load_tokenizer(tower)
     model = AutoModelForCausalLM.from_pretrained(tower)
     losses = []
     for row in (render(e, tokenizer, 100, "cut") for e in examples(8)):
@@ -175,6 +179,22 @@ def test_a_run_that_broke_in_the_second_epoch_ends_the_same(tower, whole_run, tm
     assert events[-2]["loss"] == all_events[-2]["loss"]
     speed = {"tokens_per_second": 0}
     assert summary | speed == whole_summary | speed
+
+
+def test_a_run_that_broke_after_its_last_step_has_only_to_write(tower, whole_run, tmp_path, monkeypatch):
+    from xreasoner.train import sft
+
+    def full(folder):
+        raise RunError("The disk is full.")
+
+    with monkeypatch.context() as patched, pytest.raises(RunError):
+        patched.setattr(sft, "whole_folder", full)
+        train(tower, tmp_path)
+    events = []
+    summary = train(tower, tmp_path, progress=events.append)
+    assert events == [summary]
+    assert summary == whole_run[2] | {"tokens_per_second": 0.0}
+    assert largest_difference(whole_run[0], tmp_path) == 0.0
 
 
 @pytest.mark.slow
