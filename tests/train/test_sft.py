@@ -187,9 +187,10 @@ def test_a_run_that_broke_after_its_last_step_has_only_to_write(tower, whole_run
     def full(folder):
         raise RunError("The disk is full.")
 
-    with monkeypatch.context() as patched, pytest.raises(RunError):
+    with monkeypatch.context() as patched:
         patched.setattr(sft, "whole_folder", full)
-        train(tower, tmp_path)
+        with pytest.raises(RunError):
+            train(tower, tmp_path)
     events = []
     summary = train(tower, tmp_path, progress=events.append)
     assert events == [summary]
