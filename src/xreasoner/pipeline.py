@@ -77,13 +77,13 @@ def preflight(recipe: Recipe, out: Path) -> None:
     Raises:
         UserError: an unknown dataset, suite or family, a path that does not exist, a disk too full for the run.
     """
+    from xreasoner.eval.benchmarks import suite_benchmarks
     from xreasoner.model.families import family_of
 
     for stage in recipe.stages:
         check_spec(stage.data)
     family_of(base_dir(recipe))
-    if recipe.eval.suite != "micro":  # the other suites come with their benchmarks
-        raise RecipeError(f"There is no suite `{recipe.eval.suite}`: choose micro.")
+    suite_benchmarks(recipe.eval.suite)
     existing = next(p for p in (out, *out.resolve().parents) if p.exists())
     size = sum(p.stat().st_size for p in base_dir(recipe).iterdir() if p.is_file())
     need, free = size * (2 + _COPIES_PER_STAGE * len(recipe.stages)), shutil.disk_usage(existing).free
@@ -233,12 +233,14 @@ def _endless(job: JobDir, stage: RlSpec) -> dict[str, Any]:
 
 
 def _pictures(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
-    from xreasoner.eval.benchmarks import suite_examples
-    from xreasoner.eval.controls import best_constant
+    from xreasoner.eval.cells import best_constant
+    from xreasoner.eval.task import suite_examples
 
     spec = run_dir.recipe.eval
-    examples = suite_examples(spec.suite, spec.split, run_dir.pictures, spec.limit)
-    return {"constant": best_constant(examples), "examples": len(examples)}
+    examples = suite_examples(spec.suite, spec, "real", spec.limit, run_dir.pictures, run_dir.recipe.seed)
+    domains = sorted({e.tags["domain"] for e in examples})
+    constant = {d: best_constant([e for e in examples if e.tags["domain"] == d]) for d in domains}
+    return {"constant": constant, "examples": len(examples)}
 
 
 def _evaluate(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
@@ -263,11 +265,24 @@ def _evaluate(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
             limit=controls.limit if controls else recipe.eval.limit,
             images=run_dir.pictures,
             out_dir=job.path / control if controls else job.path,
-            progress=job.report_progress,
+            progress=_now_and_then(job.report_progress),
         )
     if controls:
         write_json(job.path / "cells.json", cells)
     return {"samples": sum(c["n"] for c in cells)}
+
+
+def _now_and_then(report: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """Passes on an evaluation's progress once a second, for it comes with every sample."""
+    last = 0.0
+
+    def tell(event: dict[str, Any]) -> None:
+        nonlocal last
+        if time.monotonic() - last > 1 or event["done"] == event["total"]:
+            last = time.monotonic()
+            report({"step": event["done"], "of": event["total"], "control": event["control"]})
+
+    return tell
 
 
 def _remove(folder: Path) -> None:
