@@ -72,10 +72,10 @@ def parity_judge(pairs):
 
 
 def main(tower, stage_dir, kill_at=0):
-    from xreasoner.train import grpo
+    from xreasoner.train import grpo, rl_trainer
 
     torch.set_num_threads(1)
-    grpo.verify_many = parity_judge
+    rl_trainer.verify_many = parity_judge
 
     def progress(record):
         print(json.dumps(record), flush=True)

@@ -1,0 +1,193 @@
+"""TRL's GRPOTrainer with our order, rollouts, rewards, skipping and record of every rollout step (see grpo)."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings as filtering
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from datasets import Dataset
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import Sampler
+from transformers import TrainerCallback
+from trl import GRPOConfig, GRPOTrainer
+
+from xreasoner.config import RlSpec
+from xreasoner.errors import RunError
+from xreasoner.rollout.local import LocalSampler
+from xreasoner.rollout.seeds import derive
+from xreasoner.train.checkpoints import LocalTrainer
+from xreasoner.train.order import shuffled
+from xreasoner.train.rl_metrics import RolloutRow, summarise, warnings
+from xreasoner.train.rl_schedule import Positions, rate_factor
+from xreasoner.train.skip import Batch, micro_batches
+from xreasoner.types import Example, Prompt, SamplingParams
+from xreasoner.verify.verifiers import verify_many
+
+Progress = Callable[[dict[str, Any]], None]
+_order = lru_cache(maxsize=2)(shuffled)
+
+
+class RlTrainer(LocalTrainer, GRPOTrainer):
+    """GRPOTrainer whose dataset is positions: prompt number p of the run is a pure function of (seed, p)."""
+
+    def __init__(
+        self,
+        spec: RlSpec,
+        examples: Sequence[Example],
+        model: Any,
+        tokenizer: Any,
+        args: GRPOConfig,
+        progress: Progress,
+    ) -> None:
+        self._spec, self._examples, self._progress = spec, examples, progress
+        self._rows: list[RolloutRow] = []
+        self._gap = torch.zeros(2)  # [sum of |difference|, tokens] of the first update after a rollout
+        self._marks: list[float] = []  # clock at the rollout's start and end
+        with filtering.catch_warnings():
+            filtering.filterwarnings("ignore", ".*experimental feature")  # rollout_func
+            super().__init__(
+                model=model,
+                reward_funcs=_reward,
+                args=args,
+                train_dataset=Dataset.from_dict(
+                    {"prompt": [str(p) for p in range(spec.steps * spec.prompts_per_step)]}
+                ),
+                processing_class=tokenizer,
+                rollout_func=self._rollout,
+                callbacks=[_Reporter(self)],
+            )
+        self._sampler = LocalSampler(self.model, tokenizer)
+
+    def _get_train_sampler(self, dataset: Any = None) -> Sampler[int]:
+        return Positions(self._spec, self.args.world_size, self.args.steps_per_generation)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
+        self.lr_scheduler = LambdaLR(
+            optimizer or self.optimizer, lambda update: rate_factor(self._spec, update, len(self._examples))
+        )
+        self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def _example(self, position: int) -> Example:
+        epoch, place = divmod(position, len(self._examples))
+        return self._examples[_order(len(self._examples), self.args.seed, epoch)[place]]
+
+    def _rollout(self, positions: list[str], _trainer: GRPOTrainer) -> dict[str, list[Any]]:
+        """This process's rollouts and their rewards, as TRL's rollout_func returns them."""
+        spec, n = self._spec, self._spec.rollouts_per_prompt
+        step = self.state.global_step // spec.updates_per_step
+        places = [int(p) for p in positions[::n]]
+        examples = [self._example(p) for p in places]
+        prompts = [Prompt(e.messages, seed=p % spec.prompts_per_step) for e, p in zip(examples, places, strict=True)]
+        params = SamplingParams(
+            spec.think_budget, spec.answer_budget, spec.temperature, seed=derive(self.args.seed, step)
+        )
+        groups = self._sampler.generate(prompts, params, n)
+        completions = [c for group in groups for c in group]
+        pairs = [(e, c.text) for e, group in zip(examples, groups, strict=True) for c in group]
+        verdicts = verify_many(pairs)
+        self._rows = [RolloutRow.of(c, v) for c, v in zip(completions, verdicts, strict=True)]
+        prompt_ids = [list(self._sampler.prompt_ids(p)) for p in prompts]
+        return {
+            "prompt_ids": [ids for ids in prompt_ids for _ in range(n)],
+            "completion_ids": [list(c.token_ids) for c in completions],
+            "logprobs": [list(c.logprobs or ()) for c in completions],
+            "env_mask": [[int(s) for s in c.sampled] for c in completions],
+            "verified": [v.reward for v in verdicts],
+        }
+
+    def _prepare_inputs(self, generation_batch: Any) -> Batch:
+        """The next micro-batch; at a rollout boundary, a new rollout first (TRL's own shuffles and splits unsorted)."""
+        at = self._step % self.args.steps_per_generation
+        if at == 0:
+            self._rate = self.optimizer.param_groups[0]["lr"]
+            self._marks = [time.perf_counter()]
+            batch = self._generate_and_score_completions(generation_batch)
+            batch["old_per_token_logps"] = batch.pop("sampling_per_token_logps")
+            skip = self._spec.kl_coef == 0  # a KL term gives every row a gradient
+            updates, per_update = self._spec.updates_per_step, self.args.gradient_accumulation_steps
+            self._buffered_inputs = micro_batches(batch, updates, per_update, skip)
+            self._gap = torch.zeros(2)
+            self._marks.append(time.perf_counter())
+        return self._buffered_inputs[at]
+
+    def _get_per_token_logps_and_entropies(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        if model is self.model and not torch.is_grad_enabled():
+            return None, None, None  # TRL would score the whole rollout again for what the sampler already told
+        scored = super()._get_per_token_logps_and_entropies(model, *args, **kwargs)
+        self._logps_BC: Tensor = scored[0].detach()
+        return scored
+
+    def _compute_loss(self, model: Any, inputs: Batch) -> Tensor:
+        with _no_collectives(self.accelerator):
+            loss = super()._compute_loss(model, inputs)
+        if self._step % self.args.steps_per_generation < self.args.gradient_accumulation_steps:
+            mask_BC = inputs["completion_mask"] * inputs["tool_mask"]  # padded tool_mask is 1
+            difference_BC = (self._logps_BC - inputs["old_per_token_logps"]).abs() * mask_BC
+            self._gap += torch.stack([difference_BC.sum(), mask_BC.sum()]).cpu()
+        return loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Nothing: `report` says it, and the history holds its records alone."""
+
+    def report(self) -> None:
+        """Sends the record of the rollout step that just ended and keeps it in the checkpointed history.
+
+        Beside rl_metrics.summarise: step (from 1), of, sampler_trainer_gap (mean |difference| of the two
+        log-probabilities [nats] over the sampled tokens of the first update's kept rows), learning_rate (of the step's
+        first update), seconds_rollout, seconds_update, tokens_per_second (sampled tokens over both), warnings.
+        """
+        self._metrics["train"].clear()  # TRL's own, which are never logged
+        rows = gather_object(self._rows)
+        difference, tokens = self.accelerator.reduce(self._gap.to(self.accelerator.device), "sum").tolist()
+        if not math.isfinite(difference):
+            raise RunError(
+                f"Stage `{self._spec.name}` diverged: log-probabilities are no longer numbers; lower its learning_rate."
+            )
+        began, sampled = self._marks
+        record: dict[str, Any] = {
+            "step": self.state.global_step // self._spec.updates_per_step,
+            "of": self._spec.steps,
+            **summarise(rows, self._spec.rollouts_per_prompt),
+            "sampler_trainer_gap": difference / max(tokens, 1),
+            "learning_rate": self._rate,
+            "seconds_rollout": sampled - began,
+            "seconds_update": time.perf_counter() - sampled,
+        }
+        record["tokens_per_second"] = record["sampled_tokens"] / (time.perf_counter() - began)
+        record["warnings"] = warnings([*self.state.log_history, record])
+        self.state.log_history.append(record)
+        if self.accelerator.is_main_process:
+            self._progress(record)
+
+
+@contextmanager
+def _no_collectives(accelerator: Any) -> Iterator[None]:
+    """TRL's loss gathers metrics, one number a row: processes that keep different numbers of rows would wait for each
+    other forever. Nobody reads these metrics, and nothing else in the loss is gathered."""
+    accelerator.gather = accelerator.reduce = lambda tensor, *_, **__: tensor
+    try:
+        yield
+    finally:
+        del accelerator.gather, accelerator.reduce
+
+
+class _Reporter(TrainerCallback):
+    def __init__(self, trainer: RlTrainer) -> None:
+        self._trainer = trainer
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step % self._trainer._spec.updates_per_step == 0:
+            self._trainer.report()
+
+
+def _reward(verified: list[float | None], **_: Any) -> list[float | None]:
+    return verified
