@@ -1,0 +1,138 @@
+"""What is evaluated: benchmarks by name, and suites of them. To add one, write a loader and a line in BENCHMARKS."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from xreasoner import prompts
+from xreasoner.errors import DataError, RecipeError
+from xreasoner.micro.examples import evaluation_examples
+from xreasoner.types import Example, Message
+from xreasoner.verify.verifiers import check_gold
+
+Split = Literal["dev", "test"]
+DATA_VARIABLE = "XREASONER_DATA"  # environment variable: the folder of benchmarks that do not come with the package
+_MICRO_PER_STEPS = {1: 200, 2: 200, 3: 500, 4: 500}  # problems of k steps for each domain and modality
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A benchmark: `load(split, images)` gives its examples in an order that never changes, drawing or unpacking
+    pictures into the folder `images`. Image controls use only the problems of `control_steps` (empty: all)."""
+
+    name: str
+    load: Callable[[Split, Path], list[Example]]
+    licence: str
+    source: str
+    control_steps: tuple[str, ...] = ()
+
+    def examples(self, split: Split, images: Path, limit: int | None = None) -> list[Example]:
+        """The first `limit` examples of every cell (domain, modality, steps); None: all."""
+        return first_of_each(self.load(split, images), limit, ("domain", "modality", "steps"))
+
+    def control_examples(self, split: Split, images: Path, limit: int | None = None) -> list[Example]:
+        """The examples with a picture that image controls are measured on, `limit` for each domain: as equal shares
+        of its numbers of steps as can be, the first of each; None: all."""
+        kept = [
+            e
+            for e in self.load(split, images)
+            if e.images and (not self.control_steps or e.tags.get("steps") in self.control_steps)
+        ]
+        if limit is None:
+            return kept
+        cells: defaultdict[str, defaultdict[str, list[Example]]] = defaultdict(lambda: defaultdict(list))
+        for example in kept:
+            cells[example.tags["domain"]][example.tags.get("steps", "")].append(example)
+        chosen = []
+        for by_steps in cells.values():
+            left, groups = limit, sorted(by_steps.values(), key=len)
+            for i, group in enumerate(groups):  # what a small group cannot give, the larger ones do
+                share = min(len(group), -(-left // (len(groups) - i)))
+                chosen += group[:share]
+                left -= share
+        return chosen
+
+
+def first_of_each(examples: Sequence[Example], limit: int | None, tags: Sequence[str]) -> list[Example]:
+    """The first `limit` examples of every combination of `tags`, in the order given (None: all of them)."""
+    seen: defaultdict[tuple[str, ...], int] = defaultdict(int)
+    kept = []
+    for example in examples:
+        key = tuple(example.tags.get(tag, "") for tag in tags)
+        seen[key] += 1
+        if limit is None or seen[key] <= limit:
+            kept.append(example)
+    return kept
+
+
+def _micro(split: Split, images: Path) -> list[Example]:
+    return evaluation_examples(split, _MICRO_PER_STEPS, images)
+
+
+def read_gsm8k(path: Path) -> list[Example]:
+    """Grade-school word problems from a JSONL file with the fields `question` and `answer`.
+
+    The gold follows "####" in the answer (arXiv 2110.14168, section 2); the number of calculator marks "<<" before it
+    is taken for the number of steps. DataError where a line, or the file, cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise DataError(
+            f"Cannot read {path}: fetch it from github.com/openai/grade-school-math, and set {DATA_VARIABLE} to the "
+            "folder above gsm8k/."
+        ) from None
+    examples = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            solution, found, gold = row["answer"].rpartition("####")
+            question = row["question"]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            found, question, gold = "", "", ""
+        steps = str(max(1, solution.count("<<"))) if found else ""
+        name = f"gsm8k-{number}"
+        example = Example(
+            id=name,
+            messages=(Message("user", prompts.render(prompts.TRAINING, str(question))),),
+            gold=gold.strip().replace(",", ""),
+            verifier="number",
+            tags={"domain": "math", "modality": "text", "steps": steps, "cluster": name},
+        )
+        if not found or not isinstance(question, str) or check_gold(example).outcome != "correct":
+            raise DataError(
+                f"Line {number} of {path} is no GSM8K problem: it needs a `question` and an `answer` that ends in "
+                "#### and a number."
+            )
+        examples.append(example)
+    return examples
+
+
+def _gsm8k(split: Split, images: Path) -> list[Example]:
+    return read_gsm8k(Path(os.environ.get(DATA_VARIABLE, "data")) / "gsm8k" / f"{split}.jsonl")
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "micro": Benchmark("micro", _micro, "Apache-2.0", "made by xreasoner.micro", control_steps=("3", "4")),
+    "gsm8k": Benchmark("gsm8k", _gsm8k, "MIT", "https://github.com/openai/grade-school-math"),
+}
+
+SUITES: dict[str, tuple[str, ...]] = {
+    "micro": ("micro",),
+    "gsm8k": ("gsm8k",),
+}
+
+
+def suite_benchmarks(suite: str) -> list[Benchmark]:
+    """The benchmarks of a suite. RecipeError, naming those that exist, for an unknown one."""
+    if suite not in SUITES:
+        raise RecipeError(f"There is no suite `{suite}`: choose one of {', '.join(sorted(SUITES))}.")
+    return [BENCHMARKS[name] for name in SUITES[suite]]

@@ -1,0 +1,108 @@
+"""Rows (one judged answer each) to cells (one accuracy each, with its error bar)."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from xreasoner.config import ImageControl
+from xreasoner.stats import mean_and_stderr
+from xreasoner.types import Example
+
+Row = dict[str, Any]
+Cell = dict[str, Any]
+_SHARES = {
+    "forced_rate": ("exit", "forced"),
+    "capped_rate": ("stop", "cap"),
+    "no_answer_rate": ("outcome", "no_answer"),
+    "verifier_error_rate": ("outcome", "verifier_error"),
+}
+
+
+def to_row(
+    example: Example, epoch: int, completion: str, extracted: str | None, details: Row, image: str | None
+) -> Row:
+    """One line of samples.jsonl. `details` holds outcome, exit, stop and n_tokens."""
+    text = "".join(
+        part
+        for m in example.messages
+        for part in ([m.content] if isinstance(m.content, str) else m.content)
+        if isinstance(part, str)
+    )
+    kept = {key: details[key] for key in ("outcome", "exit", "stop", "n_tokens")}
+    return {
+        "id": example.id,
+        "epoch": epoch,
+        "tags": dict(example.tags),
+        "prompt": text,
+        "image": image,
+        "completion": completion,
+        "gold": example.gold,
+        "extracted": extracted,
+        **kept,
+    }
+
+
+def make_cells(rows: Iterable[Row], checkpoint: str, control: ImageControl) -> list[Cell]:
+    """One cell for each (domain, modality, steps), sorted.
+
+    n counts questions, not epochs; accuracy, rates and mean_tokens are means over all answers; rates are fractions.
+    Answers that the verifier failed on are not counted as correct, and their share is told apart. stderr is clustered
+    by the tag `cluster` over all epochs; None where a cell holds one cluster, whose spread nobody can know.
+    """
+    groups: defaultdict[tuple[str, str, int], list[Row]] = defaultdict(list)
+    for row in rows:
+        tags = row["tags"]
+        groups[tags.get("domain", ""), tags.get("modality", ""), int(tags.get("steps") or 0)].append(row)
+    cells = []
+    for (domain, modality, steps), group in sorted(groups.items()):
+        clusters = [row["tags"].get("cluster", row["id"]) for row in group]
+        accuracy, stderr = mean_and_stderr([float(row["outcome"] == "correct") for row in group], clusters)
+        cells.append(
+            {
+                "checkpoint": checkpoint,
+                "domain": domain,
+                "modality": modality,
+                "control": control,
+                "steps": steps,
+                "n": len({row["id"] for row in group}),
+                "accuracy": accuracy,
+                "stderr": None if math.isnan(stderr) else stderr,
+                **{
+                    name: sum(row[key] == value for row in group) / len(group) for name, (key, value) in _SHARES.items()
+                },
+                "mean_tokens": sum(row["n_tokens"] for row in group) / len(group),
+            }
+        )
+    return cells
+
+
+def pool_cells(cells: Sequence[Cell], steps: Sequence[int] = (3, 4)) -> Cell:
+    """One cell over several numbers of steps of the same checkpoint, domain, modality and control: all means weighted
+    by n, the standard error of independent cells. `steps` becomes the tuple of what was pooled. ValueError where
+    nothing is left to pool."""
+    chosen = [cell for cell in cells if cell["steps"] in steps]
+    if not chosen:
+        raise ValueError(f"No cell has one of the steps {list(steps)}.")
+    fixed = [{key: cell[key] for key in ("checkpoint", "domain", "modality", "control")} for cell in chosen]
+    assert all(key == fixed[0] for key in fixed), "pooled cells differ in their steps alone"
+    n = sum(cell["n"] for cell in chosen)
+    errors = [cell["stderr"] for cell in chosen]
+    means = ("accuracy", *_SHARES, "mean_tokens")
+    return {
+        **fixed[0],
+        "steps": tuple(cell["steps"] for cell in chosen),
+        "n": n,
+        **{key: math.fsum(cell["n"] * cell[key] for cell in chosen) / n for key in means},
+        "stderr": None
+        if None in errors
+        else math.sqrt(math.fsum((cell["n"] * cell["stderr"]) ** 2 for cell in chosen)) / n,
+    }
+
+
+def best_constant(examples: Sequence[Example]) -> float:
+    """The accuracy of always giving the most common gold answer: what blind guessing can reach on these examples."""
+    counts = Counter(example.gold for example in examples)
+    return max(counts.values()) / len(examples)

@@ -1,0 +1,273 @@
+"""One Inspect task per checkpoint and image control: ask every example of a suite, judge, log, resume.
+
+In `out_dir`: `inspect/` holds Inspect's log (open it with `inspect view`), `samples.jsonl` one judged answer a line and
+`cells.json` the accuracies. Both are written aside and renamed, so that nobody takes half of one for whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import inspect_ai
+from inspect_ai._eval.task import PreviousTask  # what eval-retry makes of a log: the way to resume a Task object
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.log import EvalLog, EvalLogInfo, list_eval_logs, read_eval_log, read_eval_log_samples
+from inspect_ai.model import GenerateConfig, Model
+from inspect_ai.scorer import Score, Scorer, Target, accuracy, scorer
+from inspect_ai.solver import Generate, Solver, TaskState, solver
+
+from xreasoner.config import THINK_SUFFIX, EvalSpec, ImageControl
+from xreasoner.errors import RecipeError, StageFailed
+from xreasoner.eval.benchmarks import suite_benchmarks
+from xreasoner.eval.cells import Cell, Row, make_cells, to_row
+from xreasoner.eval.controls import apply_control
+from xreasoner.eval.provider import BATCH, Batcher, sampler_model, to_chat
+from xreasoner.prompts import THINK_OPEN
+from xreasoner.types import Example, Sampler, SamplingParams
+from xreasoner.verify.verifiers import VERIFIERS, verify
+
+_CONNECTIONS = 2 * BATCH  # while one batch is generated, the next fills up
+_LOG = logging.getLogger(__name__)
+
+
+def suite_examples(
+    suite: str, spec: EvalSpec, control: ImageControl, limit: int | None, images: Path, seed: int
+) -> list[Example]:
+    """What a suite asks under an image control. Raises RecipeError for an unknown suite or one without pictures."""
+    examples = []
+    for benchmark in suite_benchmarks(suite):
+        if control == "real":
+            examples += benchmark.examples(spec.split, images, limit or spec.limit)
+        else:
+            limit = limit or (spec.controls.limit if spec.controls else None)
+            chosen = benchmark.control_examples(spec.split, images, limit)
+            examples += apply_control(chosen, control, images, seed)
+    if not examples:
+        raise RecipeError(f"The suite `{suite}` has no pictures for the control `{control}`: leave that control out.")
+    return examples
+
+
+def evaluate(
+    sampler: Sampler,
+    *,
+    checkpoint: str,
+    suite: str,
+    spec: EvalSpec,
+    seed: int,
+    control: ImageControl = "real",
+    limit: int | None = None,
+    images: Path,
+    out_dir: Path,
+    progress: Callable[[dict[str, Any]], None] = lambda event: None,
+) -> list[Cell]:
+    """Evaluates what `sampler` samples from on every example of `suite`; returns the cells (see cells.make_cells).
+
+    A `checkpoint` called "...-think" starts every reply with <think>. `limit` replaces the limit of the recipe: so many
+    examples a cell, or with an image control so many a domain. `images` is the folder of pictures, shared by all
+    evaluations. `progress` gets {checkpoint, control, done, total} as answers come in.
+
+    The same call after a crash keeps what the log holds and does the rest; after success it only reads. A log counts
+    if its settings and examples are the same; the weights behind `sampler` are the caller's to keep the same.
+
+    Raises the sampler's own error where it fails, StageFailed where Inspect does, RecipeError and DataError for what
+    cannot be evaluated. An answer that breaks the verifier stops nothing: it is counted as a verifier_error.
+    """
+    examples = suite_examples(suite, spec, control, limit, images, seed)
+    # Alike prompts make good batches: with pictures or without, and of similar length.
+    examples.sort(key=lambda e: (len(e.images), sum(len(str(m.content)) for m in e.messages if not m.images)))
+    by_id = {example.id: example for example in examples}
+    assert len(by_id) == len(examples), "example ids are unique within a suite"
+    params = SamplingParams(spec.think_budget, spec.answer_budget, temperature=spec.temperature, seed=seed)
+    prefix = THINK_OPEN if checkpoint.endswith(THINK_SUFFIX) else ""
+    out_dir.mkdir(parents=True, exist_ok=True)
+
+    rows: dict[tuple[str, int], Row] = {}
+    total = len(examples) * spec.epochs
+
+    def keep(example_id: str, epoch: int, completion: str, extracted: str | None, details: Row) -> None:
+        example = by_id[example_id]
+        image = os.path.relpath(example.images[0].path, out_dir) if example.images else None
+        rows[example_id, epoch] = to_row(example, epoch, completion, extracted, details, image)
+        progress({"checkpoint": checkpoint, "control": control, "done": len(rows), "total": total})
+
+    settings = {"checkpoint": checkpoint, "suite": suite, "control": control, "split": spec.split, "prefix": prefix}
+    fingerprint = _fingerprint([settings, asdict(params), spec.epochs, [asdict(example) for example in examples]])
+    log_dir = out_dir / "inspect"
+    found = _find_log(log_dir, fingerprint)
+    if found is not None:
+        for sample in read_eval_log_samples(
+            found[0].name, all_samples_required=False, exclude_fields={"events", "attachments", "store", "messages"}
+        ):
+            if sample.scores and sample.error is None:
+                score = next(iter(sample.scores.values()))
+                keep(str(sample.id), sample.epoch, sample.output.completion, score.answer, score.metadata or {})
+    if found is None or found[1].status != "success":
+        batcher = Batcher(sampler, params)
+        model = sampler_model(checkpoint, batcher, params, prefix, _CONNECTIONS)
+        task = inspect_ai.Task(
+            dataset=MemoryDataset([Sample(id=e.id, input=to_chat(e), target=e.gold) for e in examples], name=suite),
+            solver=ask(model),
+            scorer=judge(by_id, keep),
+            epochs=spec.epochs,
+            name=f"{suite}-{checkpoint}-{control}",
+        )
+        try:
+            log = _run(task, model, log_dir, {**settings, "fingerprint": fingerprint}, found)
+        finally:
+            batcher.close()
+        if log.status != "success":
+            if batcher.failure is not None:
+                raise batcher.failure
+            if log.status == "cancelled":
+                raise KeyboardInterrupt
+            raise StageFailed(log.error.message if log.error else f"The evaluation of {checkpoint} did not finish.")
+    assert len(rows) == total, "every sample of a finished log is kept"
+    ordered = [rows[e.id, epoch] for e in examples for epoch in range(1, spec.epochs + 1)]
+    cells = make_cells(ordered, checkpoint, control)
+    _write(out_dir / "samples.jsonl", "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in ordered))
+    _write(out_dir / "cells.json", json.dumps(cells, indent=1))
+    return cells
+
+
+def request_seed(example_id: str, epoch: int) -> int:
+    """The seed of one sample (48 bits, so that every JSON reader keeps it exact)."""
+    return int.from_bytes(hashlib.blake2b(f"{epoch}:{example_id}".encode(), digest_size=6).digest(), "big")
+
+
+def ask(model: Model) -> Solver:
+    """One answer, seeded by sample id and epoch, which a model provider cannot see.
+
+    It calls the provider itself: Model.generate also keeps events, retries and a connection pool for every call, which
+    a local model has no use for and which make up a quarter of the overhead.
+    """
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        config = GenerateConfig(seed=request_seed(str(state.sample_id), state.epoch))
+        state.output = await model.api.generate(state.messages, [], "none", config)
+        state.messages.append(state.output.message)
+        return state
+
+    @solver(name="ask")
+    def without_arguments() -> Solver:  # Inspect writes arguments into the log of every sample
+        return solve
+
+    return without_arguments()
+
+
+def judge(by_id: Mapping[str, Example], keep: Callable[[str, int, str, str | None, Row], None]) -> Scorer:
+    """The project's verifier as an Inspect scorer; `keep` gets id, epoch, completion, answer and details of each."""
+
+    async def score(state: TaskState, target: Target) -> Score:
+        example_id, completion = str(state.sample_id), state.output.completion
+        example, details = by_id[example_id], dict(state.output.metadata or {})
+        text = details["prefix"] + completion
+        if VERIFIERS[example.verifier].isolated:
+            verdict = await asyncio.to_thread(verify, example, text)
+        else:
+            verdict = verify(example, text)
+        details["outcome"] = verdict.outcome
+        keep(example_id, state.epoch, completion, verdict.extracted, details)
+        return Score(value=float(verdict.outcome == "correct"), answer=verdict.extracted, metadata=details)
+
+    @scorer(metrics=[accuracy()], name="verifier")
+    def without_arguments() -> Scorer:
+        return score
+
+    return without_arguments()
+
+
+def _run(
+    task: inspect_ai.Task,
+    model: Model,
+    log_dir: Path,
+    metadata: dict[str, Any],
+    found: tuple[EvalLogInfo, EvalLog] | None,
+) -> EvalLog:
+    """Runs the task, or what is left of it where an unfinished log was found."""
+    tasks: inspect_ai.Task | PreviousTask = task
+    if found is not None:
+        info, log = found
+        tasks = PreviousTask(log.eval.task_id, task, {}, None, None, None, log, info)
+    with _own_data_dir(log_dir), _rare_collections():
+        [log] = inspect_ai.eval(
+            tasks,
+            model=model,
+            metadata=metadata,
+            max_connections=_CONNECTIONS,
+            max_samples=_CONNECTIONS,
+            fail_on_error=True,
+            display="none",
+            score_display=False,
+            log_dir=str(log_dir),
+            log_format="eval",
+            log_level="warning",
+            log_realtime=False,
+            log_images=False,
+            log_model_api=False,
+            log_header_only=True,
+            ctl_server=False,
+            acp_server=False,
+        )
+    return log
+
+
+def _find_log(log_dir: Path, fingerprint: str) -> tuple[EvalLogInfo, EvalLog] | None:
+    """The newest readable log of the same evaluation, a finished one first."""
+    found = []
+    for info in list_eval_logs(str(log_dir)) if log_dir.exists() else []:
+        try:
+            log = read_eval_log(info, header_only=True)
+        except Exception as error:  # a write that was cut off can break in many ways; the log before it may be whole
+            _LOG.warning("%s cannot be read and is left aside: %s", info.name, error)
+            continue
+        if (log.eval.metadata or {}).get("fingerprint") == fingerprint:
+            found.append((info, log))
+    return next((pair for pair in found if pair[1].status == "success"), found[0] if found else None)
+
+
+def _fingerprint(document: Sequence[Any]) -> str:
+    return hashlib.blake2b(json.dumps(document, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _write(path: Path, text: str) -> None:
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
+@contextmanager
+def _own_data_dir(log_dir: Path) -> Iterator[None]:
+    """Inspect keeps traces in the user's data folder; here they stay with the run."""
+    before = os.environ.get("XDG_DATA_HOME")
+    os.environ["XDG_DATA_HOME"] = str((log_dir / "data").absolute())
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["XDG_DATA_HOME"]
+        else:
+            os.environ["XDG_DATA_HOME"] = before
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Inspect makes thousands of objects a sample: with Python's usual thresholds, a third of its time goes into
+    garbage collections that find next to nothing."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

@@ -1,0 +1,99 @@
+import json
+from collections import Counter
+
+import pytest
+
+from xreasoner.errors import DataError, RecipeError
+from xreasoner.eval import benchmarks
+from xreasoner.eval.benchmarks import BENCHMARKS, SUITES, Benchmark, first_of_each, read_gsm8k, suite_benchmarks
+from xreasoner.types import Example, Image, Message
+
+
+def made(split, images):
+    """Two domains, steps 2 to 4 (few of 4), as text and as pictures."""
+    examples = []
+    for domain in ("math", "clinic"):
+        for steps, n in ((2, 6), (3, 6), (4, 2)):
+            for i in range(n):
+                name, tags = f"{domain}-{steps}-{i}", {"domain": domain, "steps": str(steps)}
+                text, picture = (Message("user", "?"),), (Message("user", (Image("p.png"), "?")),)
+                examples.append(Example(f"{name}-t", text, "1", "exact", tags={**tags, "modality": "text"}))
+                examples.append(Example(f"{name}-i", picture, "1", "exact", tags={**tags, "modality": "image"}))
+    return examples
+
+
+def test_limit_is_per_cell_and_takes_the_first(tmp_path):
+    bench = Benchmark("made", made, "", "")
+    chosen = bench.examples("test", tmp_path, limit=3)
+    sizes = Counter((e.tags["domain"], e.tags["modality"], e.tags["steps"]) for e in chosen)
+    assert set(sizes.values()) == {3, 2}
+    assert len(sizes) == 12
+    assert [e.id for e in chosen if e.id.startswith("math-3") and e.images] == [f"math-3-{i}-i" for i in range(3)]
+    assert bench.examples("test", tmp_path) == made("test", tmp_path)
+
+
+def test_control_examples_share_the_limit_among_the_steps_of_a_domain(tmp_path):
+    bench = Benchmark("made", made, "", "", control_steps=("3", "4"))
+    chosen = bench.control_examples("test", tmp_path, limit=7)
+    assert all(e.images for e in chosen)
+    sizes = Counter((e.tags["domain"], e.tags["steps"]) for e in chosen)
+    assert sizes == {("math", "3"): 5, ("math", "4"): 2, ("clinic", "3"): 5, ("clinic", "4"): 2}
+    even = Counter(e.tags["steps"] for e in bench.control_examples("test", tmp_path, limit=4))
+    assert even == {"3": 4, "4": 4}
+
+
+def test_first_of_each_keeps_order():
+    examples = made("test", None)
+    assert first_of_each(examples, None, ("domain",)) == examples
+    assert [e.id for e in first_of_each(examples, 1, ("domain",))] == ["math-2-0-t", "clinic-2-0-t"]
+
+
+def test_unknown_suite_names_the_known():
+    with pytest.raises(RecipeError, match="gsm8k, micro"):
+        suite_benchmarks("mikro")
+    assert all(name in BENCHMARKS for suite in SUITES.values() for name in suite)
+
+
+def test_micro_has_the_sizes_of_its_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmarks, "_MICRO_PER_STEPS", {1: 2, 2: 2, 3: 3, 4: 3})
+    examples = BENCHMARKS["micro"].examples("dev", tmp_path)
+    sizes = Counter((e.tags["domain"], e.tags["modality"], e.tags["steps"]) for e in examples)
+    assert len(sizes) == 16
+    assert sizes["clinic", "image", "3"] == 3
+    assert sizes["math", "text", "1"] == 2
+    control = BENCHMARKS["micro"].control_examples("dev", tmp_path, 4)
+    assert Counter((e.tags["domain"], e.tags["steps"]) for e in control) == {
+        (domain, steps): 2 for domain in ("math", "clinic") for steps in ("3", "4")
+    }
+
+
+def line(question="Two and two?", answer="It is <<2+2=4>>4.\n#### 1,004"):
+    return json.dumps({"question": question, "answer": answer}) + "\n"
+
+
+def test_gsm8k_rows(tmp_path, monkeypatch):
+    (tmp_path / "gsm8k").mkdir()
+    path = tmp_path / "gsm8k" / "test.jsonl"
+    path.write_text(line() + "\n" + line(answer="a <<1=1>> b <<2=2>>\n#### -3"))
+    first, second = read_gsm8k(path)
+    assert (first.gold, first.verifier, first.tags["steps"]) == ("1004", "number", "1")
+    assert (second.id, second.gold, second.tags["steps"]) == ("gsm8k-3", "-3", "2")
+    assert str(first.messages[0].content).endswith("Here is the question: Two and two?")
+    monkeypatch.setenv(benchmarks.DATA_VARIABLE, str(tmp_path))
+    assert BENCHMARKS["gsm8k"].examples("test", tmp_path) == [first, second]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["{}", "[]", "null", "no json", line(answer="no mark"), line(answer="#### many"), line(question=None), "[" * 9999],
+)
+def test_bad_gsm8k_lines_are_named(tmp_path, bad):
+    path = tmp_path / "test.jsonl"
+    path.write_text(line() + bad)
+    with pytest.raises(DataError, match="Line 2 of"):
+        read_gsm8k(path)
+
+
+def test_missing_gsm8k_says_where_to_get_it(tmp_path):
+    with pytest.raises(DataError, match="grade-school-math"):
+        read_gsm8k(tmp_path / "test.jsonl")
