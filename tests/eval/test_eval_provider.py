@@ -88,7 +88,7 @@ def test_a_broken_sampler_reaches_every_request_of_its_batch():
 
     errors = asyncio.run(main())
     batcher.close()
-    assert [str(e) for e in errors] == ["no memory"] * 4
+    assert [str(e) for e in errors] == ["RuntimeError: no memory"] * 4
     assert str(batcher.failure) == "no memory"
 
 

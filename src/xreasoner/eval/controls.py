@@ -68,7 +68,7 @@ def _derangement(examples: Sequence[Example], seed: int) -> dict[str, Example]:
     groups: defaultdict[tuple[str, str, int], list[Example]] = defaultdict(list)
     for example in examples:
         groups[example.tags.get("domain", ""), example.tags.get("steps", ""), len(example.images)].append(example)
-    donors = {}
+    donors: dict[str, Example] = {}
     for key, group in groups.items():
         if len(group) == 1:
             raise DataError(f"Only one problem is like {group[0].id!r}, so its picture has no other: raise the limit.")

@@ -34,11 +34,15 @@ BATCH = 256  # requests generated together
 QUIET_SECONDS = 0.05  # a batch that is not full is generated when no request has come for so long
 
 
+class SamplerFailed(RuntimeError):
+    """What a request sees when its batch failed; the sampler's own exception is the batcher's `failure`."""
+
+
 class Batcher:
     """Joins single requests into batches of up to `batch` for a Sampler.
 
-    A batch starts when it is full, or when nothing has joined for `quiet_seconds` (the last ones of a run). The
-    sampler's own exception is kept in `failure` and raised in every request of its batch.
+    A batch starts when it is full, or when nothing has joined for `quiet_seconds` (the last ones of a run). Where the
+    sampler fails, its exception is kept in `failure` and every request of the batch raises SamplerFailed.
     """
 
     def __init__(
@@ -76,7 +80,8 @@ class Batcher:
                 self.failure = error
                 for _, future in batch:
                     if not future.done():
-                        future.set_exception(error)
+                        # One exception raised in many tasks would collect the frames of all of them.
+                        future.set_exception(SamplerFailed(f"{type(error).__name__}: {error}"))
                 continue
             for (_, future), completion in zip(batch, completions, strict=True):
                 if not future.done():
