@@ -57,7 +57,9 @@ def test_reports_every_step_and_writes_a_tower_that_loads(whole_run, tower):
         assert record["tokens_per_second"] > 0
         assert record["max_length"] <= 8 + 1 + 4
     assert [r["learning_rate"] for r in records] == pytest.approx([0.005, 0.01, 0.01, 0.01, 0.01])
-    assert AutoModelForCausalLM.from_pretrained(stage_dir / "tower").dtype == torch.float32
+    model = AutoModelForCausalLM.from_pretrained(stage_dir / "tower")
+    assert model.dtype == torch.float32
+    assert model.config.use_cache
     assert AutoTokenizer.from_pretrained(stage_dir / "tower").chat_template
     before = load_file(tower / "model.safetensors")
     assert any(not torch.equal(before[k], v) for k, v in weights(stage_dir).items())

@@ -64,8 +64,9 @@ def train_rl(
     resumed = newest_whole(checkpoints)
     trainer.train(resume_from_checkpoint=resumed and str(resumed))
     if trainer.accelerator.is_main_process:
+        model.config.use_cache = True  # the trainer turns it off, which would slow down whoever loads the tower
         with whole_folder(stage_dir / "tower") as folder:
-            trainer.model.save_pretrained(folder)
+            model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
         shutil.rmtree(checkpoints, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
