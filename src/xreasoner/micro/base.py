@@ -126,6 +126,11 @@ def patches(pixels: np.ndarray) -> torch.Tensor:
     return x.unsqueeze(4).expand(-1, -1, -1, -1, 2, -1, -1).reshape(n * 4, 1176)
 
 
+def page_grid(pages: list[np.ndarray]) -> torch.Tensor:
+    """image_grid_thw [P, 3] of pages of cells, in patches."""
+    return torch.tensor([[1, 2 * len(page) // COLUMNS, 2 * COLUMNS] for page in pages])
+
+
 def losses(model, rows: list[Row], rng: np.random.Generator, train: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
     """(next-token loss, loss of naming the word of every visual token) of a batch."""
     width = max(len(r.ids) for r in rows)
@@ -138,7 +143,7 @@ def losses(model, rows: list[Row], rng: np.random.Generator, train: bool = True)
     embeds, naming, grid = model.get_input_embeddings()(ids_BT), torch.zeros(()), None
     if pages:
         cells = np.concatenate(pages)
-        grid = torch.tensor([[1, 2 * len(p) // COLUMNS, 2 * COLUMNS] for p in pages])
+        grid = page_grid(pages)
         pixels = patches(glyphs.paint(cells, "train" if train else "eval", rng))
         seen = model.model.visual(pixels, grid_thw=grid).pooler_output
         embeds = embeds.masked_scatter(is_image_BT.unsqueeze(-1).expand_as(embeds), seen)
@@ -208,13 +213,12 @@ def gauge(model, n: int = 512, seed: int = 9) -> dict[str, float]:
     rng, pixel_rng, mix = random.Random(seed), np.random.default_rng(seed), Mix()
     rows = [base_row(rng, mix) for _ in range(n)]
     loss, _ = losses(model, rows, pixel_rng, train=False)
-    cells = np.concatenate([glyphs.page_cells(r.lines) for r in rows if r.lines])
-    cells = cells[cells != glyphs.CELL_ID[glyphs.BLANK]]
-    cells = cells[: len(cells) // (4 * COLUMNS) * 4 * COLUMNS]
-    grid = torch.tensor([[1, 8, 2 * COLUMNS]] * (len(cells) // (4 * COLUMNS)))
+    pages = [glyphs.page_cells(r.lines) for r in rows if r.lines]
+    cells, grid = np.concatenate(pages), page_grid(pages)
     seen = model.model.visual(patches(glyphs.paint(cells, "eval", pixel_rng)), grid_thw=grid).pooler_output
-    named = model.lm_head(model.model.language_model.norm(seen)).argmax(-1)
-    return {"loss": loss.item(), "glyph_accuracy": (named == NAME_OF_CELL[cells]).float().mean().item()}
+    names = NAME_OF_CELL[torch.from_numpy(cells)]
+    right = model.lm_head(model.model.language_model.norm(seen)).argmax(-1)[names >= 0] == names[names >= 0]
+    return {"loss": loss.item(), "glyph_accuracy": right.float().mean().item()}
 
 
 def save(model, folder: Path, s: Settings, mix: Mix, gauges: dict[str, float], seconds: float) -> None:

@@ -25,8 +25,9 @@ from xreasoner.rollout.local import LocalSampler
 from xreasoner.rollout.seeds import derive
 from xreasoner.train.checkpoints import LocalTrainer
 from xreasoner.train.order import shuffled
+from xreasoner.train.positions import Positions
 from xreasoner.train.rl_metrics import RolloutRow, summarise, warnings
-from xreasoner.train.rl_schedule import Positions, rate_factor
+from xreasoner.train.schedule import install
 from xreasoner.train.skip import Batch, micro_batches
 from xreasoner.types import Example, Prompt, SamplingParams
 from xreasoner.verify.verifiers import verify_many
@@ -70,11 +71,14 @@ class RlTrainer(LocalTrainer, GRPOTrainer):
         return Positions(self._spec, self.args.world_size, self.args.steps_per_generation)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
-        self.lr_scheduler = LambdaLR(
-            optimizer or self.optimizer, lambda update: rate_factor(self._spec, update, len(self._examples))
+        spec, n = self._spec, len(self._examples)
+        return install(
+            self,
+            optimizer,
+            spec,
+            spec.steps * spec.updates_per_step,
+            lambda update: update // spec.updates_per_step * spec.prompts_per_step // n,
         )
-        self._created_lr_scheduler = True
-        return self.lr_scheduler
 
     def _example(self, position: int) -> Example:
         epoch, place = divmod(position, len(self._examples))

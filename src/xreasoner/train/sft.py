@@ -15,7 +15,6 @@ from typing import Any
 import datasets
 import numpy as np
 import torch
-from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, TrainerCallback
 from transformers.utils.logging import disable_progress_bar
 from trl import SFTConfig, SFTTrainer
@@ -26,6 +25,7 @@ from xreasoner.errors import DataError, RunError
 from xreasoner.model.load import load_tokenizer, load_tower
 from xreasoner.train.checkpoints import LocalTrainer, newest_whole, whole_folder
 from xreasoner.train.order import BatchOrder, EpochLoader, accumulation_steps, epoch_batches, padding_share
+from xreasoner.train.schedule import install
 from xreasoner.types import Example
 
 Progress = Callable[[dict[str, Any]], None]
@@ -60,7 +60,7 @@ def train_sft(
         spec=spec,
         rows=rows,
         model=load_tower(tower_dir, dtype=torch.float32),
-        args=_arguments(spec, len(rows), checkpoints, seed),
+        args=_arguments(spec, checkpoints, seed),
         train_dataset=rows.table,
         processing_class=tokenizer,
         callbacks=[report],
@@ -125,8 +125,7 @@ def _tokenise(spec: SftSpec, examples: Sequence[Example], tokenizer: Any) -> tup
     return _Rows(ids, labels), fates
 
 
-def _arguments(spec: SftSpec, n_rows: int, folder: Path, seed: int) -> SFTConfig:
-    steps = spec.epochs * math.ceil(n_rows / spec.batch_sequences)
+def _arguments(spec: SftSpec, folder: Path, seed: int) -> SFTConfig:
     on_gpu = torch.cuda.is_available()
     # Its name changes in transformers 6; TRL turns it on where it is not given.
     warnings.filterwarnings("ignore", "`gradient_checkpointing` is deprecated", FutureWarning)
@@ -140,8 +139,6 @@ def _arguments(spec: SftSpec, n_rows: int, folder: Path, seed: int) -> SFTConfig
         adam_beta2=spec.betas[1],
         weight_decay=spec.weight_decay,
         max_grad_norm=spec.max_grad_norm,
-        lr_scheduler_type="constant" if spec.schedule == "decay_per_epoch" else spec.schedule,
-        warmup_steps=math.ceil(spec.warmup_share * steps),
         bf16=spec.bf16,
         gradient_checkpointing=spec.gradient_checkpointing,
         use_cpu=not on_gpu,
@@ -182,27 +179,8 @@ class _Trainer(LocalTrainer, SFTTrainer):
         )
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        if self._spec.schedule != "decay_per_epoch":
-            return super().create_scheduler(num_training_steps, optimizer)
         per_epoch = num_training_steps // self._spec.epochs
-        self.lr_scheduler = decay_per_epoch(
-            optimizer or self.optimizer, per_epoch, self._spec.lr_decay_per_epoch, self.args.warmup_steps
-        )
-        self._created_lr_scheduler = True
-        return self.lr_scheduler
-
-
-def decay_per_epoch(
-    optimizer: torch.optim.Optimizer, steps_per_epoch: int, decay: float, warmup_steps: int = 0
-) -> LambdaLR:
-    """The learning rate times `decay` after every epoch, behind a linear warm-up. No scheduler of transformers' does
-    this."""
-    return LambdaLR(
-        optimizer,
-        lambda step: (
-            min(1.0, step / max(1, warmup_steps) if warmup_steps else 1.0) * decay ** (step // steps_per_epoch)
-        ),
-    )
+        return install(self, optimizer, self._spec, num_training_steps, lambda update: update // per_epoch)
 
 
 class _Report(TrainerCallback):

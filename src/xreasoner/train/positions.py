@@ -1,32 +1,12 @@
-"""What happens when in RL: the learning rate of every update, and the prompts of every rollout step."""
+"""Which prompts the rollout steps of RL take, in the order in which TRL asks for them."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from torch.utils.data import Sampler
 
 from xreasoner.config import RlSpec
-
-
-def rate_factor(spec: RlSpec, update: int, n_examples: int) -> float:
-    """What the learning rate of `update` (from 0) is multiplied by.
-
-    It rises in equal steps over the first warmup_share of the updates, so that none has a rate of zero; after that it
-    stays (constant_with_warmup), falls to zero along half a cosine (cosine), or is multiplied by lr_decay_per_epoch at
-    each new pass over the `n_examples` (decay_per_epoch).
-    """
-    updates = spec.steps * spec.updates_per_step
-    warmup = math.ceil(spec.warmup_share * updates)
-    if update < warmup:
-        return (update + 1) / warmup
-    if spec.schedule == "cosine":
-        return (1 + math.cos(math.pi * (update - warmup) / (updates - warmup))) / 2 if update < updates else 0.0
-    if spec.schedule == "decay_per_epoch":
-        epoch = update // spec.updates_per_step * spec.prompts_per_step // n_examples
-        return spec.lr_decay_per_epoch**epoch
-    return 1.0
 
 
 class Positions(Sampler[int]):
