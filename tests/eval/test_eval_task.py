@@ -66,19 +66,19 @@ class Seeded:
 
 
 def test_mean_batch_is_large(suite, tmp_path):
-    suite(made(1500))
+    suite(made(1000))
     sampler, events = Seeded(), []
     cells = run(sampler, tmp_path, progress=events.append)
-    assert sum(sampler.batches) == 1500
-    assert 1500 / len(sampler.batches) >= 64
+    assert sum(sampler.batches) == 1000
+    assert 1000 / len(sampler.batches) >= 64
     assert threading.main_thread() not in sampler.threads
-    assert events[-1] == {"checkpoint": "rl", "control": "real", "done": 1500, "total": 1500}
+    assert events[-1] == {"checkpoint": "rl", "control": "real", "done": 1000, "total": 1000}
     [cell] = cells
-    assert cell["n"] == 1500
+    assert cell["n"] == 1000
     assert cell["mean_tokens"] == 1
     assert json.loads((tmp_path / "cells.json").read_text()) == cells
     log = next((tmp_path / "inspect").glob("*.eval"))
-    assert log.stat().st_size < 1500 * 4000
+    assert log.stat().st_size < 1000 * 4000
 
     # The same call again reads what is there: nothing is asked, the files are the same.
     lines = (tmp_path / "samples.jsonl").read_bytes()
@@ -168,7 +168,7 @@ def test_a_broken_verifier_is_a_verdict(suite, tmp_path):
 
 
 def test_a_broken_sampler_stops_the_run_and_the_next_call_goes_on(suite, tmp_path):
-    suite(made(600))
+    suite(made(300))
 
     def break_down(batches):
         if batches:
@@ -179,8 +179,8 @@ def test_a_broken_sampler_stops_the_run_and_the_next_call_goes_on(suite, tmp_pat
     assert not (tmp_path / "cells.json").exists()
     rest = Seeded()
     run(rest, tmp_path)
-    assert sum(rest.batches) < 600
-    assert len(rows_of(tmp_path)) == 600
+    assert sum(rest.batches) < 300
+    assert len(rows_of(tmp_path)) == 300
 
 
 def test_controls_reach_the_sampler(suite, tmp_path):

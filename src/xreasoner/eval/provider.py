@@ -31,7 +31,9 @@ from xreasoner.types import Completion, Example, Image, Message, Prompt, Sampler
 
 _IMAGE = "image_path"
 BATCH = 256  # requests generated together
-QUIET_SECONDS = 0.05  # a batch that is not full is generated when no request has come for so long
+QUIET_SECONDS = (
+    0.2  # a batch that is not full is generated when no request has come for so long (a log flush is shorter)
+)
 
 
 class SamplerFailed(RuntimeError):
@@ -88,10 +90,12 @@ class Batcher:
                     future.set_result(completion)
 
     async def _fill(self) -> None:
-        before = 0
-        while before < len(self._waiting) < self._batch:
-            before = len(self._waiting)
+        before, late, clock = 0, False, asyncio.get_running_loop().time
+        while len(self._waiting) < self._batch and (late or before < len(self._waiting)):
+            before, start = len(self._waiting), clock()
             await asyncio.sleep(self._quiet_seconds)
+            # Overslept: the loop is busy with the last batch, and more requests are on their way.
+            late = clock() - start > 1.5 * self._quiet_seconds
 
     def _generate(self, prompts: Sequence[Prompt]) -> list[Completion]:
         return [group[0] for group in self._sampler.generate(prompts, self._params, 1)]
