@@ -31,9 +31,7 @@ from xreasoner.types import Completion, Example, Image, Message, Prompt, Sampler
 
 _IMAGE = "image_path"
 BATCH = 256  # requests generated together
-QUIET_SECONDS = (
-    0.2  # a batch that is not full is generated when no request has come for so long (a log flush is shorter)
-)
+QUIET_SECONDS = 0.05  # a batch that is not full is generated when no request has come for so long
 
 
 class SamplerFailed(RuntimeError):
