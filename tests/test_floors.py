@@ -14,7 +14,7 @@ FLOORS = [
     {"model"},
     {"rollout"},
     {"train", "eval", "micro.base", "report"},
-    {"pipeline", "display", "evaluation", "chat"},
+    {"pipeline", "preload", "display", "evaluation", "chat"},
     {"cli"},
 ]
 # Within floor 1, these stand on others of it: a run folder belongs to a recipe.

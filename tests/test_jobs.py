@@ -3,91 +3,111 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from xreasoner.errors import StageFailed, UserError
+from xreasoner.errors import RunError, StageFailed, UserError
 from xreasoner.jobs import Job, run_jobs
 
 
-def job(folder: Path, name: str, code: str, needs: tuple[str, ...] = ()) -> Job:
-    return Job(name, needs, (sys.executable, "-c", code), folder / f"{name}.log", folder / f"{name}.jsonl")
+def job(folder: Path, name: str, run, needs: tuple[str, ...] = ()) -> Job:
+    return Job(name, needs, run, folder / f"{name}.log", folder / f"{name}.jsonl")
 
 
 def quiet(running, done) -> None:
     pass
 
 
+def append(path: Path, text: str) -> None:
+    with path.open("a") as f:
+        f.write(text)
+
+
+def tell_in_pieces(path: Path) -> None:
+    append(path, '{"step": 1}\n{"st')
+    time.sleep(0.6)
+    append(path, 'ep": 2}\n')
+    time.sleep(0.6)
+
+
+def make_a_mistake() -> None:
+    raise RunError("mend\nthe path.")
+
+
+def crash() -> None:
+    raise RuntimeError("boom")
+
+
+def kill_myself() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def sleep_after_noting(pid: Path) -> None:
+    pid.write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def crash_after(pid: Path) -> None:
+    wait_for(pid.exists)
+    crash()
+
+
 def test_needs_come_first_and_the_list_decides_ties(tmp_path: Path) -> None:
     order = tmp_path / "order"
     jobs = [
-        job(tmp_path, "late", f"open({str(order)!r}, 'a').write('late ')", needs=("early",)),
-        job(tmp_path, "early", f"open({str(order)!r}, 'a').write('early ')"),
-        job(tmp_path, "last", f"open({str(order)!r}, 'a').write('last ')"),
+        job(tmp_path, "late", partial(append, order, "late "), needs=("early",)),
+        job(tmp_path, "early", partial(append, order, "early ")),
+        job(tmp_path, "last", partial(append, order, "last ")),
     ]
-    seconds = run_jobs(jobs, 1, {}, quiet)
+    seconds = run_jobs(jobs, 1, quiet)
     assert order.read_text() == "early late last "
     assert set(seconds) == {"late", "early", "last"}
 
 
 def test_progress_is_seen_and_torn_lines_wait(tmp_path: Path) -> None:
-    target = tmp_path / "a.jsonl"
-    code = (
-        f"import time; f = open({str(target)!r}, 'a'); f.write('{{\"step\": 1}}\\n{{\"st'); f.flush(); time.sleep(.6);"
-        "f.write('ep\": 2}\\n'); f.flush(); time.sleep(.6)"
-    )
     seen = []
-    run_jobs([job(tmp_path, "a", code)], 1, {}, lambda r, d: seen.extend(x.latest.get("step") for x in r))
+    one = job(tmp_path, "a", partial(tell_in_pieces, tmp_path / "a.jsonl"))
+    run_jobs([one], 1, lambda r, d: seen.extend(x.latest.get("step") for x in r))
     assert [s for i, s in enumerate(seen) if s is not None and (i == 0 or seen[i - 1] != s)] == [1, 2]
 
 
 def test_a_users_mistake_and_a_crash_are_told_apart(tmp_path: Path) -> None:
-    mistake = job(tmp_path, "m", "import sys; print('error: mend the path.', file=sys.stderr); sys.exit(2)")
     with pytest.raises(UserError, match=r"^mend the path\.$"):
-        run_jobs([mistake], 1, {}, quiet)
+        run_jobs([job(tmp_path, "m", make_a_mistake)], 1, quiet)
     with pytest.raises(StageFailed, match=r"exit code 1.*boom"):
-        run_jobs([job(tmp_path, "c", "raise RuntimeError('boom')")], 1, {}, quiet)
+        run_jobs([job(tmp_path, "c", crash)], 1, quiet)
     with pytest.raises(StageFailed, match="SIGKILL"):
-        run_jobs([job(tmp_path, "k", "import os; os.kill(os.getpid(), 9)")], 1, {}, quiet)
+        run_jobs([job(tmp_path, "k", kill_myself)], 1, quiet)
 
 
 def test_one_failure_ends_the_others(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    slow = job(tmp_path, "slow", f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(60)")
-    broken = job(tmp_path, "broken", f"import os, time\nwhile not os.path.exists({str(pid)!r}): time.sleep(.05)\n1/0")
+    slow = job(tmp_path, "slow", partial(sleep_after_noting, pid))
+    broken = job(tmp_path, "broken", partial(crash_after, pid))
     with pytest.raises(StageFailed):
-        run_jobs([slow, broken], 2, {}, quiet)
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pid.read_text()), 0)
+        run_jobs([slow, broken], 2, quiet)
+    wait_for(lambda: not alive(int(pid.read_text())))
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    worker = (
-        "from xreasoner.jobs import die_with_parent; import os, time; die_with_parent();"
-        f"open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
-    )
-    command = (sys.executable, "-c", worker)
     script = (
-        "from pathlib import Path; from xreasoner.jobs import Job, run_jobs;"
-        f"p = Path({str(tmp_path)!r}); run_jobs([Job('w', (), {command!r}, p / 'l', p / 'j')], 1, {{}}, print)"
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import test_jobs as t; from pathlib import Path; from functools import partial\n"
+        f"p = Path({str(tmp_path)!r})\n"
+        "t.run_jobs([t.job(p, 'w', partial(t.sleep_after_noting, p / 'pid'))], 1, t.quiet)"
     )
-    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL)
+    parent = subprocess.Popen([sys.executable, "-c", script])
     try:
         wait_for(pid.exists)
-        time.sleep(0.1)
+        time.sleep(0.3)
         parent.send_signal(signal.SIGKILL)
         parent.wait()
         wait_for(lambda: not alive(int(pid.read_text())))
     finally:
         parent.kill()
-
-
-def test_a_watching_worker_ends_by_itself_in_peace(tmp_path: Path) -> None:
-    code = "from xreasoner.jobs import die_with_parent; import time; die_with_parent(); time.sleep(.2); print('bye')"
-    run_jobs([job(tmp_path, "w", code)], 1, {}, quiet)
-    assert (tmp_path / "w.log").read_text() == "bye\n"
 
 
 def wait_for(condition, seconds: float = 15.0) -> None:

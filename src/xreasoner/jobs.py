@@ -1,37 +1,41 @@
 """Runs a graph of jobs, each in a process of its own, at most so many at once.
 
-A process each keeps memory apart and gives it back, survives nothing it should not, and can be launched on many
-devices. A worker ends when its parent does: it watches its standard input, which closes with the parent.
+A process each keeps memory apart and gives it back, and a job can end as it likes without taking the run along. On
+Linux the processes are forked from a server that has imported the heavy libraries once. A worker ends when its parent
+does.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from xreasoner.errors import StageFailed, UserError
 
 USER_ERROR_EXIT = 2  # a worker that a person can help exits so, and its last line is the sentence
 _TICK_SECONDS = 0.1
+_CHECK_PARENT_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Job:
-    """One process: its command, the jobs it waits for, and the files it reports to."""
+    """One process: what it calls (picklable), the jobs it waits for, and the files it reports to."""
 
     name: str
     needs: tuple[str, ...]
-    command: tuple[str, ...]
+    run: Callable[[], None]
     log_file: Path
     progress_file: Path
 
@@ -41,7 +45,7 @@ class Running:
     """A job at work. `latest` is the last whole line of its progress file."""
 
     job: Job
-    process: subprocess.Popen[bytes]
+    process: BaseProcess
     began: float = field(default_factory=time.monotonic)
     latest: dict[str, Any] = field(default_factory=dict)
     offset: int = 0
@@ -66,27 +70,29 @@ class Running:
 def run_jobs(
     jobs: Sequence[Job],
     workers: int,
-    environment: Mapping[str, str],
     on_tick: Callable[[list[Running], list[str]], None],
-    keep_open: Sequence[IO[Any]] = (),
+    preload: Sequence[str] = (),
 ) -> dict[str, float]:
     """Runs every job after those it needs; earlier in the list goes first. Returns the seconds of each.
 
-    `on_tick(running, finished)` is called several times a second. Files in `keep_open` are inherited by the workers.
+    `on_tick(running, finished)` is called several times a second. `preload` names modules that all jobs import.
 
     Raises:
         UserError: a worker met something a person can mend. StageFailed: a worker died. Either ends the others.
     """
-    waiting, running, seconds = list(jobs), [], {}
+    context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+    context.set_forkserver_preload(list(preload))
+    waiting, seconds = list(jobs), dict[str, float]()
+    running: list[Running] = []
     try:
         while waiting or running:
             for job in [j for j in waiting if all(need in seconds for need in j.needs)][: workers - len(running)]:
                 waiting.remove(job)
-                running.append(_start(job, environment, keep_open))
+                running.append(_start(job, context))
             time.sleep(_TICK_SECONDS)
             for one in list(running):
                 one.read_progress()
-                code = one.process.poll()
+                code = one.process.exitcode
                 if code is not None:
                     running.remove(one)
                     if code != 0:
@@ -98,21 +104,37 @@ def run_jobs(
     return seconds
 
 
-def _start(job: Job, environment: Mapping[str, str], keep_open: Sequence[IO[Any]]) -> Running:
+def _start(job: Job, context: Any) -> Running:
     job.log_file.parent.mkdir(parents=True, exist_ok=True)
     job.progress_file.touch()
     offset = job.progress_file.stat().st_size  # an earlier attempt's entries are not this one's
-    with job.log_file.open("ab") as log:
-        process = subprocess.Popen(
-            job.command,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **environment},
-            pass_fds=[f.fileno() for f in keep_open],
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the workers in order
-        )
+    process = context.Process(target=_work, args=(job,), name=job.name)
+    process.start()
     return Running(job, process, offset=offset)
+
+
+def _work(job: Job) -> None:
+    """The life of a worker."""
+    os.setsid()  # Ctrl-C reaches the parent alone, which then ends the workers in order
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    with job.log_file.open("ab") as log, open(os.devnull) as nothing:
+        # A worker of a killed run may live a moment longer; two never work in one folder.
+        fcntl.flock(log, fcntl.LOCK_EX)
+        os.dup2(nothing.fileno(), 0)
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        try:
+            job.run()
+        except UserError as e:
+            print(f"error: {' '.join(str(e).split())}", file=sys.stderr, flush=True)
+            sys.exit(USER_ERROR_EXIT)
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    while parent is not None and parent.is_alive():
+        parent.join(_CHECK_PARENT_SECONDS)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _failure(job: Job, code: int) -> Exception:
@@ -129,28 +151,13 @@ def _stop(running: Sequence[Running]) -> None:
         _signal(one, signal.SIGTERM)
     deadline = time.monotonic() + 5
     for one in running:
-        try:
-            one.process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
+        one.process.join(max(0.1, deadline - time.monotonic()))
+        if one.process.exitcode is None:
             _signal(one, signal.SIGKILL)
-            one.process.wait()
+            one.process.join()
 
 
 def _signal(one: Running, number: signal.Signals) -> None:
+    """To the worker and all that it started."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(one.process.pid, number)
-
-
-def die_with_parent() -> None:
-    """Called by a worker: ends it, and the whole group it leads, when the parent is gone."""
-
-    stdin = sys.stdin.fileno()
-
-    def watch() -> None:
-        while os.read(stdin, 4096):  # not sys.stdin.read(), whose lock the interpreter wants back when it ends
-            pass
-        if os.getpgid(0) == os.getpid():
-            os.killpg(0, signal.SIGKILL)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+        os.killpg(one.process.pid or 0, number)

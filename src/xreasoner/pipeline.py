@@ -2,24 +2,26 @@
 
     detach -> sft -> rl -> ... (each grafts its tower into a VLM) -> an evaluation a checkpoint -> results, final/
 
-The parent process plans, shows progress and collects; every job runs in a process of its own
-(`python -m xreasoner.pipeline RUN JOB`), is skipped when its manifest says it is finished, and resumes where it can.
+The parent process plans, shows progress and collects; every job runs in a process of its own, is skipped when its
+manifest says it is finished, and resumes where it can.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from xreasoner.config import THINK_SUFFIX, Recipe, RlSpec, SftSpec
 from xreasoner.data.datasets import check_spec, load_training
-from xreasoner.errors import RecipeError, RunError, UserError
-from xreasoner.jobs import USER_ERROR_EXIT, Job, Running, die_with_parent, run_jobs
+from xreasoner.errors import RecipeError, RunError
+from xreasoner.jobs import Job, Running, run_jobs
 from xreasoner.runs import JobDir, RunDir, disk_guard, fingerprint, folder_hash, read_json, write_atomic, write_json
 
 DETACH, PICTURES, EVAL = "detach", "pictures", "eval-"
@@ -111,18 +113,30 @@ def run(
     base_hash = folder_hash(base_dir(recipe))
     with disk_guard(out):
         run_dir = RunDir.create(out, recipe)
-        with run_dir.lock() as lock:
+        with run_dir.lock():
             steps = _until(steps_of(recipe, base_hash), until)
             done = [s.name for s in steps if _finished(run_dir.job(s.name), s)]
             if len(done) < len(steps):
                 run_dir.write_provenance(command, {"base": base_hash})
             jobs = [_job(run_dir, s, done) for s in steps if s.name not in done]
-            threads = str(recipe.launch.threads)
-            environment = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
-            run_jobs(jobs, recipe.launch.workers, environment, lambda r, d: on_tick(steps, r, done + d), [lock])
+            with _environment(recipe.launch.threads):
+                run_jobs(jobs, recipe.launch.workers, lambda r, d: on_tick(steps, r, done + d), ["xreasoner.preload"])
             if until is None:
                 collect_results(run_dir, steps)
     return out
+
+
+@contextmanager
+def _environment(threads: int) -> Iterator[None]:
+    """What the workers inherit, put back afterwards."""
+    ours = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+    before = {key: os.environ.get(key) for key in ours}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            os.environ.pop(key) if value is None else os.environ.__setitem__(key, value)
 
 
 def _until(steps: list[Step], until: str | None) -> list[Step]:
@@ -146,9 +160,8 @@ def _finished(job: JobDir, step: Step) -> bool:
 
 def _job(run_dir: RunDir, step: Step, done: Sequence[str]) -> Job:
     job = run_dir.job(step.name)
-    command = (sys.executable, "-m", "xreasoner.pipeline", str(run_dir.root), step.name)
     needs = tuple(n for n in step.needs if n not in done)
-    return Job(step.name, needs, command, job.log_file, job.progress_file)
+    return Job(step.name, needs, partial(execute, run_dir, step), job.log_file, job.progress_file)
 
 
 def collect_results(run_dir: RunDir, steps: Sequence[Step]) -> None:
@@ -176,16 +189,14 @@ def collect_results(run_dir: RunDir, steps: Sequence[Step]) -> None:
 # ---- a worker -------------------------------------------------------------------------------------------------------
 
 
-def execute(run_dir: RunDir, name: str) -> None:
+def execute(run_dir: RunDir, step: Step) -> None:
     """Does one job and writes its manifest."""
-    base = base_dir(run_dir.recipe)
-    steps = {s.name: s for s in steps_of(run_dir.recipe, folder_hash(base))}
-    step, job, started = steps[name], run_dir.job(name), time.time()
+    job, started = run_dir.job(step.name), time.time()
     job.path.mkdir(parents=True, exist_ok=True)
     work = {"detach": _detach, "sft": _train, "rl": _train, "pictures": _pictures, "eval": _evaluate}[step.kind]
     with disk_guard(job.path):
         summary = work(run_dir, step, job)
-        job.finish(name, step.kind, step.inputs, started, summary)
+        job.finish(step.name, step.kind, step.inputs, started, summary)
 
 
 def _detach(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
@@ -288,19 +299,3 @@ def _now_and_then(report: Callable[[dict[str, Any]], None]) -> Callable[[dict[st
 def _remove(folder: Path) -> None:
     """Clears what a broken attempt may have left."""
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def main(argv: Sequence[str]) -> int:
-    """A worker's entry: RUN JOB."""
-    root, name = argv
-    die_with_parent()
-    try:
-        execute(RunDir.existing(Path(root)), name)
-    except UserError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return USER_ERROR_EXIT
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -24,14 +24,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import yaml
 
 from xreasoner.config import Recipe
 from xreasoner.errors import RunError
 
-_LOCK_PATIENCE_SECONDS = 10.0  # the workers of a killed run need a moment to notice and end
+_LOCK_PATIENCE_SECONDS = 3.0  # a run that was just stopped may need a moment to end
 
 
 def write_atomic(path: Path, text: str) -> None:
@@ -165,8 +165,8 @@ class RunDir:
         return self.root / "pictures"
 
     @contextmanager
-    def lock(self) -> Iterator[IO[str]]:
-        """Holds the folder against a second run. Workers inherit the lock and drop it when they end."""
+    def lock(self) -> Iterator[None]:
+        """Holds the folder against a second run."""
         with (self.root / ".lock").open("w") as f:
             deadline = time.monotonic() + _LOCK_PATIENCE_SECONDS
             while True:
@@ -177,7 +177,7 @@ class RunDir:
                     if time.monotonic() > deadline:
                         raise RunError(f"Another process is working in {self.root}: wait for it or stop it.") from None
                     time.sleep(0.2)
-            yield f
+            yield
 
     def write_provenance(self, command: str, hashes: dict[str, str]) -> None:
         """Who made this, with what: versions, hardware, git state and hashes."""

@@ -3,9 +3,9 @@ from collections import Counter
 
 import pytest
 
-from xreasoner.errors import DataError, RecipeError
+from xreasoner.errors import RecipeError
 from xreasoner.eval import benchmarks
-from xreasoner.eval.benchmarks import BENCHMARKS, SUITES, Benchmark, first_of_each, read_gsm8k, suite_benchmarks
+from xreasoner.eval.benchmarks import BENCHMARKS, SUITES, Benchmark, first_of_each, suite_benchmarks
 from xreasoner.types import Example, Image, Message
 
 
@@ -67,33 +67,11 @@ def test_micro_has_the_sizes_of_its_table(tmp_path, monkeypatch):
     }
 
 
-def line(question="Two and two?", answer="It is <<2+2=4>>4.\n#### 1,004"):
-    return json.dumps({"question": question, "answer": answer}) + "\n"
-
-
-def test_gsm8k_rows(tmp_path, monkeypatch):
+def test_gsm8k_examples(tmp_path, monkeypatch):
     (tmp_path / "gsm8k").mkdir()
-    path = tmp_path / "gsm8k" / "test.jsonl"
-    path.write_text(line() + "\n" + line(answer="a <<1=1>> b <<2=2>>\n#### -3"))
-    first, second = read_gsm8k(path)
-    assert (first.gold, first.verifier, first.tags["steps"]) == ("1004", "number", "1")
-    assert (second.id, second.gold, second.tags["steps"]) == ("gsm8k-3", "-3", "2")
-    assert str(first.messages[0].content).endswith("Here is the question: Two and two?")
+    row = {"question": "Two and two?", "answer": "It is <<2+2=4>>4.\n#### 1,004"}
+    (tmp_path / "gsm8k" / "test.jsonl").write_text(json.dumps(row) + "\n")
     monkeypatch.setenv(benchmarks.DATA_VARIABLE, str(tmp_path))
-    assert BENCHMARKS["gsm8k"].examples("test", tmp_path) == [first, second]
-
-
-@pytest.mark.parametrize(
-    "bad",
-    ["{}", "[]", "null", "no json", line(answer="no mark"), line(answer="#### many"), line(question=None), "[" * 9999],
-)
-def test_bad_gsm8k_lines_are_named(tmp_path, bad):
-    path = tmp_path / "test.jsonl"
-    path.write_text(line() + bad)
-    with pytest.raises(DataError, match="Line 2 of"):
-        read_gsm8k(path)
-
-
-def test_missing_gsm8k_says_where_to_get_it(tmp_path):
-    with pytest.raises(DataError, match="grade-school-math"):
-        read_gsm8k(tmp_path / "test.jsonl")
+    (example,) = BENCHMARKS["gsm8k"].examples("test", tmp_path)
+    assert (example.id, example.gold, example.verifier, example.tags["steps"]) == ("gsm8k-1", "1004", "number", "1")
+    assert str(example.messages[0].content).endswith("Here is the question: Two and two?")

@@ -18,7 +18,7 @@ from xreasoner.model.load import load_processor, load_vlm
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, settings = tmp_path_factory.mktemp("base"), replace(base.Settings(), hidden=128, layers=1)
-    base.save(base.build(settings), folder, settings, Mix(), {"loss": 1.0}, 1.0)
+    base.save(base.build(settings), folder, settings, {"loss": 1.0}, 1.0)
     return folder
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from xreasoner import prompts
 from xreasoner.config import DataSpec
+from xreasoner.data.gsm8k import read_gsm8k
 from xreasoner.errors import DataError, RecipeError
 from xreasoner.micro.examples import training_examples
 from xreasoner.types import Example, Message
-
-_GSM8K_MARK = "####"
 
 
 def _micro(spec: DataSpec, seed: int, *, direct: bool = False, **options: Any) -> list[Example]:
@@ -27,44 +26,17 @@ def _gsm8k(spec: DataSpec, seed: int) -> list[Example]:
     """openai/gsm8k (MIT), from a local JSONL file with the fields question and answer."""
     if spec.path is None:
         raise RecipeError("The dataset gsm8k is read from a file: give its `path` (JSONL with question and answer).")
-    return gsm8k_examples(Path(spec.path), spec.rows)
-
-
-def gsm8k_examples(path: Path, rows: int | None = None) -> list[Example]:
-    """Rows of a GSM8K file. The gold stands behind `####`.
-
-    Raises:
-        DataError: the file is missing, a line is no JSON object, or a row lacks a field or its gold.
-    """
-    if not path.is_file():
-        raise DataError(f"There is no file {path}: give the path of a GSM8K JSONL file.")
-    examples = []
-    with path.open(encoding="utf-8") as f:
-        for number, line in enumerate(f, start=1):
-            if rows is not None and len(examples) == rows:
-                break
-            try:
-                row = json.loads(line)
-                question, worked = str(row["question"]), str(row["answer"])
-            except (ValueError, TypeError, KeyError):
-                raise DataError(
-                    f"{path} line {number} must be a JSON object with the fields question and answer: mend that line."
-                ) from None
-            reasoning, mark, gold = worked.rpartition(_GSM8K_MARK)
-            if not mark or not gold.strip():
-                raise DataError(f"{path} line {number} has no gold behind `{_GSM8K_MARK}`: mend or remove that line.")
-            gold = gold.strip()
-            examples.append(
-                Example(
-                    id=f"gsm8k-{number}",
-                    messages=(Message("user", question),),
-                    gold=gold,
-                    verifier="number",
-                    response=f"<think>{reasoning.strip()}</think> <answer>{gold}</answer>",
-                    tags={"domain": "math", "modality": "text"},
-                )
-            )
-    return examples
+    return [
+        Example(
+            id=f"gsm8k-{row.line}",
+            messages=(Message("user", prompts.render(prompts.TRAINING, row.question)),),
+            gold=row.gold,
+            verifier="number",
+            response=f"<think>{row.solution}</think> <answer>{row.gold}</answer>",
+            tags={"domain": "math", "modality": "text"},
+        )
+        for row in read_gsm8k(Path(spec.path), spec.rows)
+    ]
 
 
 DATASETS: dict[str, Callable[..., list[Example]]] = {

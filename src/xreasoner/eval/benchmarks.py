@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -11,10 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from xreasoner import prompts
-from xreasoner.errors import DataError, RecipeError
+from xreasoner.data.gsm8k import read_gsm8k
+from xreasoner.errors import RecipeError
 from xreasoner.micro.examples import evaluation_examples
 from xreasoner.types import Example, Message
-from xreasoner.verify.verifiers import check_gold
 
 Split = Literal["dev", "test"]
 DATA_VARIABLE = "XREASONER_DATA"  # environment variable: the folder of benchmarks that do not come with the package
@@ -75,49 +74,18 @@ def _micro(split: Split, images: Path) -> list[Example]:
     return evaluation_examples(split, _MICRO_PER_STEPS, images)
 
 
-def read_gsm8k(path: Path) -> list[Example]:
-    """Grade-school word problems from a JSONL file with the fields `question` and `answer`.
-
-    The gold follows "####" in the answer (arXiv 2110.14168, section 2); the number of calculator marks "<<" before it
-    is taken for the number of steps. DataError where a line, or the file, cannot be read.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        raise DataError(
-            f"Cannot read {path}: fetch it from github.com/openai/grade-school-math, and set {DATA_VARIABLE} to the "
-            "folder above gsm8k/."
-        ) from None
-    examples = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            solution, found, gold = row["answer"].rpartition("####")
-            question = row["question"]
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            found, question, gold = "", "", ""
-        steps = str(max(1, solution.count("<<"))) if found else ""
-        name = f"gsm8k-{number}"
-        example = Example(
-            id=name,
-            messages=(Message("user", prompts.render(prompts.TRAINING, str(question))),),
-            gold=gold.strip().replace(",", ""),
-            verifier="number",
-            tags={"domain": "math", "modality": "text", "steps": steps, "cluster": name},
-        )
-        if not found or not isinstance(question, str) or check_gold(example).outcome != "correct":
-            raise DataError(
-                f"Line {number} of {path} is no GSM8K problem: it needs a `question` and an `answer` that ends in "
-                "#### and a number."
-            )
-        examples.append(example)
-    return examples
-
-
 def _gsm8k(split: Split, images: Path) -> list[Example]:
-    return read_gsm8k(Path(os.environ.get(DATA_VARIABLE, "data")) / "gsm8k" / f"{split}.jsonl")
+    path = Path(os.environ.get(DATA_VARIABLE, "data")) / "gsm8k" / f"{split}.jsonl"
+    return [
+        Example(
+            id=f"gsm8k-{row.line}",
+            messages=(Message("user", prompts.render(prompts.TRAINING, row.question)),),
+            gold=row.gold,
+            verifier="number",
+            tags={"domain": "math", "modality": "text", "steps": str(row.steps), "cluster": f"gsm8k-{row.line}"},
+        )
+        for row in read_gsm8k(path)
+    ]
 
 
 BENCHMARKS: dict[str, Benchmark] = {

@@ -7,13 +7,11 @@ In `out_dir`: `inspect/` holds Inspect's log (open it with `inspect view`), `sam
 from __future__ import annotations
 
 import asyncio
-import gc
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from xreasoner.errors import RecipeError, StageFailed
 from xreasoner.eval.benchmarks import suite_benchmarks
 from xreasoner.eval.cells import Cell, Row, make_cells, to_row
 from xreasoner.eval.controls import apply_control
+from xreasoner.eval.lean import lean_inspect
 from xreasoner.eval.provider import BATCH, Batcher, sampler_model, to_chat
 from xreasoner.prompts import THINK_OPEN
 from xreasoner.types import Example, Sampler, SamplingParams
@@ -198,7 +197,7 @@ def _run(
     if found is not None:
         info, log = found
         tasks = PreviousTask(log.eval.task_id, task, {}, None, None, None, log, info)
-    with _own_data_dir(log_dir), _rare_collections():
+    with lean_inspect(log_dir):
         [log] = inspect_ai.eval(
             tasks,
             model=model,
@@ -243,31 +242,3 @@ def _write(path: Path, text: str) -> None:
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     aside.write_text(text, encoding="utf-8")
     aside.replace(path)
-
-
-@contextmanager
-def _own_data_dir(log_dir: Path) -> Iterator[None]:
-    """Inspect keeps traces in the user's data folder; here they stay with the run."""
-    before = os.environ.get("XDG_DATA_HOME")
-    os.environ["XDG_DATA_HOME"] = str((log_dir / "data").absolute())
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["XDG_DATA_HOME"]
-        else:
-            os.environ["XDG_DATA_HOME"] = before
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Inspect makes thousands of objects a sample: with Python's usual thresholds, a third of its time goes into
-    garbage collections that find next to nothing."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()

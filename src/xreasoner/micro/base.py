@@ -15,7 +15,7 @@ import platform
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from xreasoner.micro import glyphs
-from xreasoner.micro.curriculum import IGNORE, Mix, Row, base_row, echo_row
+from xreasoner.micro.curriculum import IGNORE, Mix, Row, base_row, echo_row, following
 from xreasoner.micro.muon import Muon
 from xreasoner.micro.tokenizer import CONTROL, IMAGE, VOCABULARY, WORD_ID, save_tokenizer
 from xreasoner.micro.world import COLUMNS
@@ -48,6 +48,13 @@ class Settings:
     echo_until: float = 0.05  # share of training that is mostly echo
     text_until: float = 0.19  # share of training before pictures come in
     rope_theta: float = 50.0  # contexts are under 200 tokens
+
+
+def following_settings(s: Settings) -> Settings:
+    """The second part of the run: gentler, from a fresh optimizer, with no warming up on text."""
+    return replace(
+        s, seed=s.seed + 1, steps=s.steps * 7 // 24, muon_lr=0.01, adam_lr=1.5e-3, echo_until=0, text_until=0
+    )
 
 
 def build(s: Settings) -> Qwen2_5_VLForConditionalGeneration:
@@ -221,13 +228,18 @@ def gauge(model, n: int = 512, seed: int = 9) -> dict[str, float]:
     return {"loss": loss.item(), "glyph_accuracy": right.float().mean().item()}
 
 
-def save(model, folder: Path, s: Settings, mix: Mix, gauges: dict[str, float], seconds: float) -> None:
+def save(model, folder: Path, s: Settings, gauges: dict[str, float], seconds: float) -> None:
     """Writes the model in the stock layout, its tokenizer and processor settings, and a model card."""
     model.generation_config.update(do_sample=False, eos_token_id=WORD_ID["<|im_end|>"], pad_token_id=PAD_ID)
     model.save_pretrained(folder)
     save_tokenizer(folder)
     parameters = sum(p.numel() for p in model.parameters())
-    facts = {"settings": asdict(s), "mix": asdict(mix), "gauges": gauges, "cpu_seconds": round(seconds)}
+    parts = [(s, Mix()), (following_settings(s), following())]
+    facts = {
+        "parts": [{"settings": asdict(part), "mix": asdict(shares)} for part, shares in parts],
+        "gauges": gauges,
+        "cpu_seconds": round(seconds),
+    }
     (folder / "README.md").write_text(
         CARD.format(
             parameters=parameters,
@@ -273,11 +285,12 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     torch.set_num_threads(1)  # two threads gain nothing at this size, and one makes the run repeatable
     torch.use_deterministic_algorithms(True)
-    settings, mix, began = Settings(seed=args.seed, steps=args.steps), Mix(), time.process_time()
+    settings, began = Settings(seed=args.seed, steps=args.steps), time.process_time()
     model = build(settings)
-    train(model, settings, mix, lambda line: print(line, flush=True))
+    for part, shares in ((settings, Mix()), (following_settings(settings), following())):
+        train(model, part, shares, lambda line: print(line, flush=True))
     gauges = gauge(model)
-    save(model, args.out, settings, mix, gauges, time.process_time() - began)
+    save(model, args.out, settings, gauges, time.process_time() - began)
     print(json.dumps(gauges))
 
 
