@@ -22,25 +22,26 @@ _MICRO_PER_STEPS = {1: 200, 2: 200, 3: 500, 4: 500}  # problems of k steps for e
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A benchmark: `load(split, images)` gives its examples in an order that never changes, drawing or unpacking
-    pictures into the folder `images`. Image controls use only the problems of `control_steps` (empty: all)."""
+    """A benchmark: `load(split, images, limit)` gives its examples in an order that never changes, drawing or unpacking
+    pictures into the folder `images`; it may leave out what comes after the first `limit` of a cell (domain, modality,
+    steps). Image controls use only the problems of `control_steps` (empty: all)."""
 
     name: str
-    load: Callable[[Split, Path], list[Example]]
+    load: Callable[[Split, Path, int | None], list[Example]]
     licence: str
     source: str
     control_steps: tuple[str, ...] = ()
 
     def examples(self, split: Split, images: Path, limit: int | None = None) -> list[Example]:
         """The first `limit` examples of every cell (domain, modality, steps); None: all."""
-        return first_of_each(self.load(split, images), limit, ("domain", "modality", "steps"))
+        return first_of_each(self.load(split, images, limit), limit, ("domain", "modality", "steps"))
 
     def control_examples(self, split: Split, images: Path, limit: int | None = None) -> list[Example]:
         """The examples with a picture that image controls are measured on, `limit` for each domain: as equal shares
         of its numbers of steps as can be, the first of each; None: all."""
         kept = [
             e
-            for e in self.load(split, images)
+            for e in self.load(split, images, limit)
             if e.images and (not self.control_steps or e.tags.get("steps") in self.control_steps)
         ]
         if limit is None:
@@ -70,11 +71,11 @@ def first_of_each(examples: Sequence[Example], limit: int | None, tags: Sequence
     return kept
 
 
-def _micro(split: Split, images: Path) -> list[Example]:
-    return evaluation_examples(split, _MICRO_PER_STEPS, images)
+def _micro(split: Split, images: Path, limit: int | None) -> list[Example]:
+    return evaluation_examples(split, {k: min(n, limit or n) for k, n in _MICRO_PER_STEPS.items()}, images)
 
 
-def _gsm8k(split: Split, images: Path) -> list[Example]:
+def _gsm8k(split: Split, images: Path, limit: int | None) -> list[Example]:
     path = Path(os.environ.get(DATA_VARIABLE, "data")) / "gsm8k" / f"{split}.jsonl"
     return [
         Example(
