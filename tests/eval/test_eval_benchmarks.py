@@ -9,7 +9,7 @@ from xreasoner.eval.benchmarks import BENCHMARKS, SUITES, Benchmark, first_of_ea
 from xreasoner.types import Example, Image, Message
 
 
-def made(split, images, limit):
+def made(split, images, limit=None):
     """Two domains, steps 2 to 4 (few of 4), as text and as pictures."""
     examples = []
     for domain in ("math", "clinic"):

@@ -21,7 +21,7 @@ SPEC = EvalSpec(suite="made", think_budget=4, answer_budget=4)
 def made(n):
     """A suite of n text problems: "q<i>", whose answer is the last digit of i."""
 
-    def load(split, images):
+    def load(split, images, limit):
         tags = {"domain": "math", "modality": "text", "steps": "3"}
         return [
             Example(f"e{i}", (Message("user", f"q{i}"),), str(i % 10), "exact", tags={**tags, "cluster": f"c{i}"})
@@ -159,7 +159,7 @@ def test_hostile_completions_pass_through(suite, tmp_path):
 
 
 def test_a_broken_verifier_is_a_verdict(suite, tmp_path):
-    def load(split, images):
+    def load(split, images, limit):
         return [Example("e0", (Message("user", "q"),), "no number", "number", tags={"domain": "math"})]
 
     suite(Benchmark("made", load, "", ""))
@@ -186,7 +186,7 @@ def test_a_broken_sampler_stops_the_run_and_the_next_call_goes_on(suite, tmp_pat
 def test_controls_reach_the_sampler(suite, tmp_path):
     import PIL.Image
 
-    def load(split, images):
+    def load(split, images, limit):
         images.mkdir(exist_ok=True)
         examples = made(2).load(split, images)
         for i in range(6):
