@@ -188,7 +188,7 @@ def test_controls_reach_the_sampler(suite, tmp_path):
 
     def load(split, images, limit):
         images.mkdir(exist_ok=True)
-        examples = made(2).load(split, images)
+        examples = made(2).load(split, images, limit)
         for i in range(6):
             PIL.Image.new("RGB", (28, 28), (i, 0, 0)).save(images / f"{i}.png")
             message = Message("user", (Image(str(images / f"{i}.png")), f"ask {i}"))
