@@ -35,45 +35,20 @@ def ask_many(batcher, n, at_once):
 
         return await asyncio.gather(*(one(i) for i in range(n)))
 
-    try:
-        return asyncio.run(main())
-    finally:
-        batcher.close()
+    return asyncio.run(main())
 
 
 def test_requests_wait_to_fill_a_batch():
     sampler = Counting()
-    batcher = Batcher(sampler, PARAMS, batch=64, quiet_seconds=0.2)
+    batcher = Batcher(sampler, PARAMS, 300, batch=64)
     assert ask_many(batcher, 300, at_once=128) == [f"q{i}" for i in range(300)]
     assert sampler.batches == batcher.batch_sizes == [64, 64, 64, 64, 44]
 
 
-def test_the_last_ones_do_not_wait_forever():
-    batcher = Batcher(Counting(), PARAMS, batch=64, quiet_seconds=0.01)
+def test_requests_that_never_come_are_not_waited_for_forever():
+    batcher = Batcher(Counting(), PARAMS, expected=9, batch=64, patience_seconds=0.05)
     assert ask_many(batcher, 3, at_once=3) == ["q0", "q1", "q2"]
     assert batcher.batch_sizes == [3]
-
-
-def test_the_event_loop_lives_while_a_batch_is_generated():
-    import threading
-
-    go_on = threading.Event()
-
-    class Waiting(Counting):
-        def generate(self, prompts, params, n=1):
-            assert go_on.wait(20), "the event loop was blocked"
-            return super().generate(prompts, params, n)
-
-    batcher = Batcher(Waiting(), PARAMS, batch=1)
-
-    async def main():
-        asked = asyncio.create_task(batcher(prompt(0)))
-        await asyncio.sleep(0.05)
-        go_on.set()
-        return (await asked).text
-
-    assert asyncio.run(main()) == "q0"
-    batcher.close()
 
 
 def test_a_broken_sampler_reaches_every_request_of_its_batch():
@@ -81,13 +56,12 @@ def test_a_broken_sampler_reaches_every_request_of_its_batch():
         def generate(self, prompts, params, n=1):
             raise RuntimeError("no memory")
 
-    batcher = Batcher(Broken(), PARAMS, batch=4, quiet_seconds=0.01)
+    batcher = Batcher(Broken(), PARAMS, 4, batch=4)
 
     async def main():
         return await asyncio.gather(*(batcher(prompt(i)) for i in range(4)), return_exceptions=True)
 
     errors = asyncio.run(main())
-    batcher.close()
     assert [str(e) for e in errors] == ["RuntimeError: no memory"] * 4
     assert str(batcher.failure) == "no memory"
 
@@ -105,7 +79,7 @@ def test_what_a_completion_was_like_reaches_inspect():
         seen.append(prompt)
         return "a </think> 5 6 7 8 9 10 11 12 13"
 
-    batcher = Batcher(ScriptedSampler(reply), PARAMS, quiet_seconds=0.01)
+    batcher = Batcher(ScriptedSampler(reply), PARAMS, 1)
     model = sampler_model("rl", batcher, PARAMS, "<think>", connections=4)
     assert str(model) == "xreasoner/rl"
     assert model.model_args["think_budget"] == 8
@@ -117,7 +91,6 @@ def test_what_a_completion_was_like_reaches_inspect():
             to_chat(Example("q", (Message("user", "?"),), "1", "exact")), [], "none", GenerateConfig(seed=77)
         )
     )
-    batcher.close()
     assert seen[0] == Prompt((Message("user", "?"),), prefix="<think>", seed=77)
     assert output.stop_reason == "max_tokens"
     assert output.metadata["exit"] == "natural"
@@ -134,15 +107,14 @@ def test_lone_surrogates_become_escapes():
 
     from inspect_ai.model import GenerateConfig
 
-    batcher = Batcher(Hostile(), PARAMS, quiet_seconds=0.01)
+    batcher = Batcher(Hostile(), PARAMS, 1)
     model = sampler_model("rl", batcher, PARAMS, "", connections=4)
     output = asyncio.run(model.api.generate([], [], "none", GenerateConfig()))
-    batcher.close()
     assert output.completion == "a\\ud800b\U0001f600"
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (5, 2)])
 def test_order_is_kept_for_any_batch_size(sizes):
     n, batch = sizes
-    batcher = Batcher(Counting(), PARAMS, batch=batch, quiet_seconds=0.005)
+    batcher = Batcher(Counting(), PARAMS, n, batch=batch)
     assert ask_many(batcher, n, at_once=n) == [f"q{i}" for i in range(n)]

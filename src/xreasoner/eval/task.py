@@ -111,7 +111,7 @@ def evaluate(
                 score = next(iter(sample.scores.values()))
                 keep(str(sample.id), sample.epoch, sample.output.completion, score.answer, score.metadata or {})
     if found is None or found[1].status != "success":
-        batcher = Batcher(sampler, params)
+        batcher = Batcher(sampler, params, expected=total - len(rows))
         model = sampler_model(checkpoint, batcher, params, prefix, _CONNECTIONS)
         task = inspect_ai.Task(
             dataset=MemoryDataset([Sample(id=e.id, input=to_chat(e), target=e.gold) for e in examples], name=suite),
@@ -120,10 +120,7 @@ def evaluate(
             epochs=spec.epochs,
             name=f"{suite}-{checkpoint}-{control}",
         )
-        try:
-            log = _run(task, model, log_dir, {**settings, "fingerprint": fingerprint}, found)
-        finally:
-            batcher.close()
+        log = _run(task, model, log_dir, {**settings, "fingerprint": fingerprint}, found)
         if log.status != "success":
             if batcher.failure is not None:
                 raise batcher.failure

@@ -15,7 +15,7 @@ import platform
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from xreasoner.micro import glyphs
-from xreasoner.micro.curriculum import IGNORE, Mix, Row, base_row, echo_row, following
+from xreasoner.micro.curriculum import IGNORE, Mix, Row, base_row, echo_row
 from xreasoner.micro.muon import Muon
 from xreasoner.micro.tokenizer import CONTROL, IMAGE, VOCABULARY, WORD_ID, save_tokenizer
 from xreasoner.micro.world import COLUMNS
@@ -48,13 +48,6 @@ class Settings:
     echo_until: float = 0.05  # share of training that is mostly echo
     text_until: float = 0.19  # share of training before pictures come in
     rope_theta: float = 50.0  # contexts are under 200 tokens
-
-
-def following_settings(s: Settings) -> Settings:
-    """The second part of the run: gentler, from a fresh optimizer, with no warming up on text."""
-    return replace(
-        s, seed=s.seed + 1, steps=s.steps * 7 // 24, muon_lr=0.01, adam_lr=1.5e-3, echo_until=0, text_until=0
-    )
 
 
 def build(s: Settings) -> Qwen2_5_VLForConditionalGeneration:
@@ -234,12 +227,7 @@ def save(model, folder: Path, s: Settings, gauges: dict[str, float], seconds: fl
     model.save_pretrained(folder)
     save_tokenizer(folder)
     parameters = sum(p.numel() for p in model.parameters())
-    parts = [(s, Mix()), (following_settings(s), following())]
-    facts = {
-        "parts": [{"settings": asdict(part), "mix": asdict(shares)} for part, shares in parts],
-        "gauges": gauges,
-        "cpu_seconds": round(seconds),
-    }
+    facts = {"settings": asdict(s), "mix": asdict(Mix()), "gauges": gauges, "cpu_seconds": round(seconds)}
     (folder / "README.md").write_text(
         CARD.format(
             parameters=parameters,
@@ -287,8 +275,7 @@ def main(argv: list[str] | None = None) -> None:
     torch.use_deterministic_algorithms(True)
     settings, began = Settings(seed=args.seed, steps=args.steps), time.process_time()
     model = build(settings)
-    for part, shares in ((settings, Mix()), (following_settings(settings), following())):
-        train(model, part, shares, lambda line: print(line, flush=True))
+    train(model, settings, Mix(), lambda line: print(line, flush=True))
     gauges = gauge(model)
     save(model, args.out, settings, gauges, time.process_time() - began)
     print(json.dumps(gauges))

@@ -31,13 +31,6 @@ class Mix:
     p_two: float = 0.6  # of the worked examples: two problems in a row
     p_ask: float = 0.3  # of the other examples: begin with a direct question
     p_read: float = 0.4  # of the other examples: may include reading the whole page
-    skills: tuple[str, ...] = ("find", "find", "step", "step", "step")  # three of these a page
-
-
-def following() -> Mix:
-    """The mix of the second, shorter part: longer pages, and finding the line that goes on from a given variable.
-    Without it a model that works from a picture looks for the line that the question names and skips those between."""
-    return Mix(steps={1: 0.1, 2: 0.2, 3: 0.3, 4: 0.4}, skills=("find", "step", "next", "next", "next"))
 
 
 @dataclass
@@ -108,24 +101,18 @@ def _skill(rng: random.Random, problem: Problem, task: str) -> tuple[list[str], 
         return ["ask", problem.names[-1]], world.answer_words(problem.values[-1])
     if task == "read":
         return ["read"], world.line_words(problem.lines)
-    given = rng.randrange(10)
-    if task == "next":  # which line goes on from here? The question does not name it
-        i = rng.randrange(1, problem.steps + 1)
-        return ["step", "given", problem.names[i - 1], COLON, str(given)], _worked_line(problem, i, given)
     i = rng.randrange(problem.steps + 1)
     if task == "find":
         return ["find", problem.names[i]], problem.lines[i]
     if i == 0:
         return ["step", problem.names[0]], [*problem.lines[0], COLON, str(problem.start)]
-    return ["step", problem.names[i], "given", problem.names[i - 1], COLON, str(given)], _worked_line(problem, i, given)
-
-
-def _worked_line(problem: Problem, i: int, given: int) -> list[str]:
-    return [*problem.lines[i], COLON, str(world.apply(given, problem.operations[i - 1]))]
+    given = rng.randrange(10)
+    question = ["step", problem.names[i], "given", problem.names[i - 1], COLON, str(given)]
+    return question, [*problem.lines[i], COLON, str(world.apply(given, problem.operations[i - 1]))]
 
 
 def _skills_row(rng: random.Random, mix: Mix, domain: object, modality: str) -> Row:
-    tasks = list(mix.skills) + ["read"] * (rng.random() < mix.p_read)
+    tasks = ["find", "find", "step", "step", "step"] + ["read"] * (rng.random() < mix.p_read)
     rng.shuffle(tasks)
     problem, row = _draw(rng, domain, mix), Row()
     row.open_turn(problem, modality)

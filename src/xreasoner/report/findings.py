@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from xreasoner.report.formats import LABELS, label, number, percent, points
 from xreasoner.report.rundata import RunData
-from xreasoner.report.tables import CLEAR, NEAR, Difference, Kind, controls, difference, pooled_steps
+from xreasoner.report.tables import CLEAR, NEAR, Control, Difference, Kind, controls, difference, pooled_steps
 
 MODALITIES = {"image": "pictures"}
 
@@ -114,21 +114,31 @@ def _control_sentences(runs: Sequence[RunData]) -> list[str]:
     rows = [row for run in runs for row in controls(run) if row.control != "real" and row.distance is not None]
     if not rows:
         return []
-    off = [row for row in rows if abs(row.distance or 0.0) > NEAR]
-    if not off:
+    above = [row for row in rows if (row.distance or 0.0) > NEAR]
+    below = [row for row in rows if (row.distance or 0.0) < -NEAR]
+    if above:
         return [
-            f"Without the right picture it only guesses: every control lies within {NEAR:.0f} standard errors of the "
-            "best constant answer, so its right answers on pictures come from reading them."
+            f"Some controls lie more than {NEAR:.0f} standard errors above the best constant answer: {_named(above)}. "
+            "Its accuracy on pictures need not come from reading them."
         ]
-    names = dict.fromkeys(
-        f"{label(row.control).lower()}, {label(row.kind[0]).lower()} ({percent(row.score.value)}% against "
-        f"{percent(row.constant)}%)"
-        for row in off
-    )
+    said = "every control lies within" if not below else "no control lies above the best constant answer by more than"
+    end = " of the best constant answer" if not below else f" ({_named(below)} below it by more)"
     return [
-        f"Not all controls lie within {NEAR:.0f} standard errors of the best constant answer: {_and(list(names))}. "
-        "Its accuracy on pictures need not come from reading them."
+        f"Without the right picture it only guesses: {said} {NEAR:.0f} standard errors{end}, so its right answers on "
+        "pictures come from reading them."
     ]
+
+
+def _named(rows: Sequence[Control]) -> str:
+    return _and(
+        list(
+            dict.fromkeys(
+                f"{label(row.control).lower()}, {label(row.kind[0]).lower()} ({percent(row.score.value)}% against "
+                f"{percent(row.constant)}%)"
+                for row in rows
+            )
+        )
+    )
 
 
 def _basis(runs: Sequence[RunData], measured: dict[Kind, list[Difference]]) -> str:
