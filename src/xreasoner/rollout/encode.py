@@ -12,7 +12,7 @@ from torch import Tensor
 from xreasoner.errors import DataError, ModelError
 from xreasoner.types import Image, Prompt
 
-_KEPT_BYTES = 128 * 2**20  # of pixels: about 1,000 small pictures, or 20 of 512 x 512
+_KEPT_BYTES = 96 * 2**20  # of pixels: a batch of 256 small pictures, or 15 of 512 x 512
 
 
 @dataclass(frozen=True, slots=True)
