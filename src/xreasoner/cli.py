@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,15 +35,26 @@ def run(
 
     loaded = config.load(recipe, overrides or [])
     folder = out or Path("runs") / loaded.name
-    if seeds is None:
-        _run_one(loaded, folder, until)
-        return
-    chosen = _seeds(seeds)
-    folders = [folder / f"seed-{seed}" for seed in chosen]
-    for seed, one in zip(chosen, folders, strict=True):
-        _run_one(loaded.model_copy(update={"seed": seed}), one, until)
-    if until is None:
-        report(folders)
+    with _interruptible():
+        if seeds is None:
+            _run_one(loaded, folder, until)
+            return
+        chosen = _seeds(seeds)
+        folders = [folder / f"seed-{seed}" for seed in chosen]
+        for seed, one in zip(chosen, folders, strict=True):
+            _run_one(loaded.model_copy(update={"seed": seed}), one, until)
+        if until is None:
+            report(folders)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends a command that can be continued with a sentence."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command continues where this one ended", err=True)
+        raise typer.Exit(130) from None
 
 
 def _seeds(text: str) -> list[int]:
@@ -93,7 +106,8 @@ def evaluate(
     """Evaluate a model on a suite. The same command again completes a broken evaluation."""
     from xreasoner.evaluation import evaluate_model
 
-    evaluate_model(model, suite, image, limit, epochs, out)
+    with _interruptible():
+        evaluate_model(model, suite, image, limit, epochs, out)
 
 
 @app.command()
@@ -117,9 +131,6 @@ def main() -> None:
     except StageFailed as e:
         typer.echo(f"error: {e}", err=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command continues where this one ended", err=True)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

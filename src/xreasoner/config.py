@@ -141,7 +141,7 @@ class Recipe(Frozen):
         """Stages are written `- sft: {...}` or `- rl: {...}`; the tag chooses the class."""
         if not isinstance(value, Mapping) or not isinstance(value.get("stages"), list):
             return value
-        kinds = {"sft": SftSpec, "rl": RlSpec}
+        kinds: dict[str, type[TrainSpec]] = {"sft": SftSpec, "rl": RlSpec}
         stages = []
         for stage in value["stages"]:
             if isinstance(stage, Mapping):
@@ -171,7 +171,7 @@ class Recipe(Frozen):
 
     def start_of(self, stage: TrainSpec) -> str:
         """The checkpoint that a stage starts from."""
-        i = self.stages.index(stage)  # type: ignore[arg-type]
+        i = self.stages.index(stage)
         return stage.start or (self.stages[i - 1].name if i else "base")
 
     @property
@@ -265,5 +265,5 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _known_keys() -> list[str]:
-    models = [Recipe, ModelSpec, DataSpec, SftSpec, RlSpec, EvalSpec, ControlsSpec, LaunchSpec]
+    models: list[type[Frozen]] = [Recipe, ModelSpec, DataSpec, SftSpec, RlSpec, EvalSpec, ControlsSpec, LaunchSpec]
     return sorted({key for model in models for key in model.model_fields})

@@ -68,8 +68,8 @@ def _no_transcript() -> Iterator[None]:
     """One question, one answer, one score: a transcript tells nothing that the sample does not hold, and its dozen
     events a sample are half of the log."""
     before = Transcript._event
-    Transcript._event = lambda self, event: None  # type: ignore[method-assign]
+    Transcript._event = lambda self, event: None
     try:
         yield
     finally:
-        Transcript._event = before  # type: ignore[method-assign]
+        Transcript._event = before

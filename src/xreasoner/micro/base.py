@@ -14,9 +14,10 @@ import json
 import platform
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -92,7 +93,7 @@ def build(s: Settings) -> Qwen2_5_VLForConditionalGeneration:
 
 
 @torch.no_grad()
-def _look_back(attention: torch.nn.Module, theta: float, strength: float = 3.0, fastest: int = 6) -> None:
+def _look_back(attention: Any, theta: float, strength: float = 3.0, fastest: int = 6) -> None:
     """Starts the heads of a text layer looking 1, 2, 1 and 3 tokens back, by query and key biases on the fastest rotary
     frequencies alone. A random start finds this too, thousands of steps later."""
     dim = attention.head_dim
@@ -104,7 +105,7 @@ def _look_back(attention: torch.nn.Module, theta: float, strength: float = 3.0, 
 
 
 @torch.no_grad()
-def _look_left(attention: torch.nn.Module, strength: float = 4.0, fastest: int = 3) -> None:
+def _look_left(attention: Any, strength: float = 4.0, fastest: int = 3) -> None:
     """The same for the last vision block: one head looks one cell (two patches) to the left, the other two cells.
     Rotary pairs are (i, i + dim/2), rows before columns."""
     dim = attention.qkv.bias.numel() // 6
@@ -131,7 +132,9 @@ def page_grid(pages: list[np.ndarray]) -> torch.Tensor:
     return torch.tensor([[1, 2 * len(page) // COLUMNS, 2 * COLUMNS] for page in pages])
 
 
-def losses(model, rows: list[Row], rng: np.random.Generator, train: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
+def losses(
+    model: Any, rows: list[Row], rng: np.random.Generator, train: bool = True
+) -> tuple[torch.Tensor, torch.Tensor]:
     """(next-token loss, loss of naming the word of every visual token) of a batch."""
     width = max(len(r.ids) for r in rows)
     ids_BT, labels_BT = (torch.full((len(rows), width), fill) for fill in (PAD_ID, IGNORE))
@@ -173,7 +176,7 @@ def batches(s: Settings, mix: Mix) -> Iterator[list[Row]]:
         yield from chunks
 
 
-def train(model, s: Settings, mix: Mix, log) -> None:
+def train(model: Any, s: Settings, mix: Mix, log: Callable[[str], None]) -> None:
     """Muon on the matrices, AdamW on the rest; warm-up, constant, linear decay over the last half."""
     inner = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     chosen = {id(p) for p in inner}
@@ -206,7 +209,7 @@ def train(model, s: Settings, mix: Mix, log) -> None:
 
 
 @torch.no_grad()
-def gauge(model, n: int = 512, seed: int = 9) -> dict[str, float]:
+def gauge(model: Any, n: int = 512, seed: int = 9) -> dict[str, float]:
     """Is the base past its plateau? Losses on fresh rows, and how often a visual token of an unseen rendering names
     its word."""
     model.eval()
@@ -221,7 +224,7 @@ def gauge(model, n: int = 512, seed: int = 9) -> dict[str, float]:
     return {"loss": loss.item(), "glyph_accuracy": right.float().mean().item()}
 
 
-def save(model, folder: Path, s: Settings, gauges: dict[str, float], seconds: float) -> None:
+def save(model: Any, folder: Path, s: Settings, gauges: dict[str, float], seconds: float) -> None:
     """Writes the model in the stock layout, its tokenizer and processor settings, and a model card."""
     model.generation_config.update(do_sample=False, eos_token_id=WORD_ID["<|im_end|>"], pad_token_id=PAD_ID)
     model.save_pretrained(folder)

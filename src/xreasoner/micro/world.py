@@ -59,8 +59,9 @@ def apply(value: int, action: str) -> int:
     >>> apply(2, "x7"), apply(2, "-3"), apply(2, "zol")
     (4, 9, 6)
     """
-    sign, amount = DRUGS.get(action, action)
-    return {"+": value + int(amount), "-": value - int(amount), "x": value * int(amount)}[sign] % 10
+    operation = DRUGS.get(action, action)
+    sign, amount = operation[0], int(operation[1])
+    return {"+": value + amount, "-": value - amount, "x": value * amount}[sign] % 10
 
 
 def split_of(start: int, operations: Sequence[str]) -> Split:
