@@ -15,9 +15,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from xreasoner.errors import ModelError, RecipeError
+from xreasoner.prompts import THINK_CLOSE as CLOSE
 from xreasoner.types import Completion, Exit, SamplingParams, Stop
-
-CLOSE = "</think>"
 
 
 class Tokenizer(Protocol):

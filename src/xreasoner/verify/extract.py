@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
+from xreasoner.prompts import THINK_CLOSE, THINK_OPEN
+
 _ANSWER_TAG = re.compile(r"<(/?)answer>")
 # Any escaped character is one token, so that \{ and \} are no braces and \\boxed (a line break) is no box.
 _BRACE = re.compile(r"\\boxed\s*\{|\\.|[{}]", re.DOTALL)
@@ -16,8 +17,8 @@ def locate_answer(text: str) -> tuple[str | None, str]:
     Only what follows the last `</think>` counts; thoughts still open at the end have no answer. There, the last closed
     `<answer>` (innermost where nested) wins, then the last balanced `\\boxed{}`. A blank answer is none.
     """
-    spoken = text[text.rfind(_THINK_CLOSE) + len(_THINK_CLOSE) :] if _THINK_CLOSE in text else text
-    if _THINK_OPEN in spoken:
+    spoken = text[text.rfind(THINK_CLOSE) + len(THINK_CLOSE) :] if THINK_CLOSE in text else text
+    if THINK_OPEN in spoken:
         return None, "thoughts not closed"
     answer = last_answer_tag(spoken)
     if answer is not None:
