@@ -35,7 +35,7 @@ def load(*overrides: str) -> config.Recipe:
 
 def test_steps_wait_for_what_they_need() -> None:
     steps = {s.name: s for s in steps_of(load(), "hash")}
-    assert list(steps)[:3] == ["detach", "sft", "rl"]
+    assert list(steps)[:4] == ["detach", "pictures", "sft", "rl"]
     assert steps["rl"].needs == ("sft",)
     assert steps["sft-direct"].needs == ("detach",)
     assert steps["eval-base-think"].needs == ("pictures",)
@@ -49,7 +49,7 @@ def test_a_fingerprint_changes_with_what_a_stage_depends_on_and_with_nothing_els
         return {name for name in before if before[name] != after[name]}
 
     assert changed("rl.learning_rate=1e-5") == {"rl", "eval-rl", "eval-rl-controls"}
-    assert changed("eval.controls.limit=5") == {"eval-rl-controls"}
+    assert changed("eval.controls.limit=5") == {"pictures", "eval-rl-controls"}
     assert changed("launch.workers=1") == set()
     assert "pictures" not in changed(base="another")
     assert {"detach", "sft", "rl", "sft-direct", "eval-base"} <= changed(base="another")
@@ -124,7 +124,7 @@ def check_results(run: Path) -> None:
     keys = {"domain", "modality", "steps", "n", "accuracy", "stderr", "forced_rate", "capped_rate", "no_answer_rate"}
     assert all(keys | {"mean_tokens"} <= set(c) for c in cells)
     assert len(set(results["vision_hash"].values())) == 1  # before and after all training
-    assert (run / "report.html").read_text().startswith("<!doctype html>")
+    assert (run / "report.html").read_text().startswith("<!DOCTYPE html>")
     assert (run / "final" / "generation_config.json").is_file()
     assert type(load_vlm(run / "final")).__name__ == "Qwen2_5_VLForConditionalGeneration"
 

@@ -43,6 +43,35 @@ def test_fingerprints_depend_on_content_alone() -> None:
     assert fingerprint({"a": 1}) != fingerprint({"a": 2})
 
 
+def test_what_other_inputs_left_is_cleared_away(tmp_path: Path) -> None:
+    job = RunDir.create(tmp_path / "r", RECIPE).job("sft")
+    job.begin("one")
+    (job.path / "tower").mkdir()
+    job.begin("one")
+    assert (job.path / "tower").exists()
+    job.begin("two")
+    assert [p.name for p in job.path.iterdir()] == ["inputs"]
+
+
+def test_torn_progress_is_passed_over(tmp_path: Path) -> None:
+    job = RunDir.create(tmp_path / "r", RECIPE).job("rl")
+    job.report_progress({"step": 1})
+    with job.progress_file.open("a") as f:
+        f.write('{"step": 2{"step": 3}\n')
+    job.report_progress({"step": 4})
+    assert [e["step"] for e in job.progress()] == [1, 4]
+
+
+def test_what_continues_a_run_stands_beside_what_began_it(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "r", RECIPE)
+    run.write_provenance("first", {"base": "a"})
+    run.write_provenance("second", {})
+    record = runs.read_json(run.root / "provenance.json")
+    assert record["command"] == "first"
+    assert [c["command"] for c in record["continued"]] == ["second"]
+    assert record["hashes"] == {"base": "a"}
+
+
 def test_a_manifest_makes_a_job_finished(tmp_path: Path) -> None:
     job = RunDir.create(tmp_path / "r", RECIPE).job("sft")
     assert job.manifest() is None

@@ -40,11 +40,12 @@ def run(
             _run_one(loaded, folder, until)
             return
         chosen = _seeds(seeds)
+        folder = out or Path("runs") / f"{loaded.name}-seeds"
         folders = [folder / f"seed-{seed}" for seed in chosen]
         for seed, one in zip(chosen, folders, strict=True):
             _run_one(loaded.model_copy(update={"seed": seed}), one, until)
         if until is None:
-            report(folders)
+            _report(folders, folder)
 
 
 @contextmanager
@@ -58,10 +59,11 @@ def _interruptible() -> Iterator[None]:
 
 
 def _seeds(text: str) -> list[int]:
-    parts = text.split(",")
-    if not all(p.strip().isdecimal() for p in parts) or len(set(parts)) < len(parts):
+    parts = [p.strip() for p in text.split(",")]
+    seeds = [int(p) for p in parts if p.isdecimal()]
+    if len(seeds) < len(parts) or len(set(seeds)) < len(seeds):
         raise RecipeError(f"--seeds {text} names no seeds: write different whole numbers, such as 0,1,2.")
-    return [int(p) for p in parts]
+    return seeds
 
 
 def _run_one(recipe: Any, folder: Path, until: str | None) -> None:
@@ -75,12 +77,17 @@ def _run_one(recipe: Any, folder: Path, until: str | None) -> None:
     with Display(console) as display:
         pipeline.run(recipe, folder, " ".join(["xreasoner", *sys.argv[1:]]), until, display.tick)
     if until is None:
-        report([folder])
+        _report([folder], folder)
 
 
 @app.command()
 def report(runs: Annotated[list[Path], typer.Argument(help="run folders; the page is written into the first")]) -> None:
     """Write report.html from run folders and print their tables."""
+    _report(runs, runs[0])
+
+
+def _report(runs: list[Path], folder: Path) -> None:
+    """The page of `runs` goes into `folder`."""
     from rich.console import Console
 
     from xreasoner.report.collect import collect
@@ -91,7 +98,7 @@ def report(runs: Annotated[list[Path], typer.Argument(help="run folders; the pag
     for one in runs:
         RunDir.existing(one)
         print_summary(collect(one), Console())
-    typer.echo(f"report: {write_report(runs)}")
+    typer.echo(f"report: {write_report(runs, folder)}")
 
 
 @app.command(name="eval")

@@ -22,6 +22,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
 ImageControl = Literal["real", "none", "blank", "shuffled"]
+RESERVED = ("detach", "pictures", "final", "name", "seed", "model", "stages", "eval", "launch")  # jobs and recipe keys
 THINK_SUFFIX = "-think"  # checkpoint "base-think" is checkpoint "base" made to think
 
 
@@ -95,10 +96,12 @@ class RlSpec(TrainSpec):
     @model_validator(mode="after")
     def _batches_divide(self) -> RlSpec:
         rollouts = self.prompts_per_step * self.rollouts_per_prompt
-        if rollouts % self.updates_per_step or (rollouts // self.updates_per_step) % self.micro_batch_sequences:
+        each = rollouts // self.updates_per_step
+        if self.prompts_per_step % self.updates_per_step or each % self.micro_batch_sequences:
             raise ValueError(
-                f"{rollouts} rollouts a step cannot be split into {self.updates_per_step} updates of micro-batches of "
-                f"{self.micro_batch_sequences}; choose micro_batch_sequences and updates_per_step that divide them"
+                f"{self.prompts_per_step} prompts ({rollouts} rollouts) a step cannot be split into "
+                f"{self.updates_per_step} updates of whole prompts in micro-batches of {self.micro_batch_sequences}; "
+                "choose updates_per_step and micro_batch_sequences that divide them"
             )
         return self
 
@@ -156,6 +159,14 @@ class Recipe(Frozen):
     def _names_resolve(self) -> Recipe:
         known = ["base"]
         for stage in self.stages:
+            if (
+                stage.name in RESERVED
+                or stage.name.startswith("eval-")
+                or stage.name.endswith((THINK_SUFFIX, "-controls"))
+            ):
+                raise ValueError(
+                    f"a stage cannot be called `{stage.name}`, which names something else; give another `name`"
+                )
             if stage.name in known:
                 raise ValueError(f"two stages are called `{stage.name}`; give one of them another `name`")
             if stage.start is not None and stage.start not in known:
@@ -164,6 +175,9 @@ class Recipe(Frozen):
         if self.final is not None and self.final not in known[1:]:
             raise ValueError(f"`final: {self.final}` is none of the stages {known[1:]}")
         wanted = (*self.eval.checkpoints, *(self.eval.controls.checkpoints if self.eval.controls else ()))
+        for names in (self.eval.checkpoints, self.eval.controls.checkpoints if self.eval.controls else ()):
+            if len(set(names)) < len(names):
+                raise ValueError(f"eval names a checkpoint twice in {list(names)}; name each once")
         for checkpoint in wanted:
             if checkpoint.removesuffix(THINK_SUFFIX) not in known:
                 raise ValueError(f"eval names the checkpoint `{checkpoint}`, which is none of {known}")

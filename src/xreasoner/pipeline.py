@@ -21,7 +21,10 @@ from typing import Any
 from xreasoner.config import THINK_SUFFIX, Recipe, RlSpec, SftSpec
 from xreasoner.data.datasets import check_spec, load_training
 from xreasoner.errors import RecipeError, RunError
+from xreasoner.eval.benchmarks import suite_benchmarks
 from xreasoner.jobs import Job, Running, run_jobs
+from xreasoner.model.families import family_of
+from xreasoner.model.hub import resolve_model
 from xreasoner.runs import JobDir, RunDir, disk_guard, fingerprint, folder_hash, read_json, write_atomic, write_json
 
 DETACH, PICTURES, EVAL = "detach", "pictures", "eval-"
@@ -40,30 +43,31 @@ class Step:
 
 
 def base_dir(recipe: Recipe) -> Path:
-    """The folder of the base VLM. "micro" is the one that comes with the package."""
+    """The folder of the base VLM; a hub id is fetched. "micro" is the one that comes with the package."""
     if recipe.model.base == "micro":
         return Path(__file__).parent / "micro" / "assets" / "base"
-    return Path(recipe.model.base)
+    return resolve_model(recipe.model.base)
 
 
 def steps_of(recipe: Recipe, base_hash: str) -> list[Step]:
     """Every job of a run, the critical path first."""
-    steps = [Step(DETACH, "detach", (), fingerprint([base_hash]))]
+    settings = recipe.eval.model_dump(mode="json", exclude={"checkpoints", "controls"})
+    controls = recipe.eval.controls.model_dump(mode="json") if recipe.eval.controls else None
+    steps = [
+        Step(DETACH, "detach", (), fingerprint([base_hash])),
+        Step(PICTURES, "pictures", (), fingerprint([settings, controls])),
+    ]
     inputs = {"base": steps[0].inputs}
-    training = []
     for stage in recipe.stages:
         start = recipe.start_of(stage)
         kind = "sft" if isinstance(stage, SftSpec) else "rl"
         inputs[stage.name] = fingerprint([inputs[start], kind, stage.model_dump(mode="json"), recipe.seed])
-        training.append(Step(stage.name, kind, (DETACH if start == "base" else start,), inputs[stage.name]))
-    settings = recipe.eval.model_dump(mode="json", exclude={"checkpoints", "controls"})
-    pictures = Step(PICTURES, "pictures", (), fingerprint(settings))
-    steps += [*training, pictures]
+        steps.append(Step(stage.name, kind, (DETACH if start == "base" else start,), inputs[stage.name]))
     wanted = [(c, "") for c in recipe.checkpoints]
     wanted += [(c, CONTROLS_SUFFIX) for c in (recipe.eval.controls.checkpoints if recipe.eval.controls else ())]
     for checkpoint, suffix in wanted:
         model = checkpoint.removesuffix(THINK_SUFFIX)
-        extra = recipe.eval.controls.model_dump(mode="json") if suffix and recipe.eval.controls else None
+        extra = controls if suffix else None
         key = fingerprint([inputs[model], checkpoint, settings, extra, recipe.seed, recipe.model.max_pixels])
         needs = (PICTURES,) if model == "base" else (PICTURES, model)
         steps.append(Step(f"{EVAL}{checkpoint}{suffix}", "eval", needs, key))
@@ -77,15 +81,15 @@ def preflight(recipe: Recipe, out: Path) -> None:
     """Everything that can be known to fail without a model in memory.
 
     Raises:
-        UserError: an unknown dataset, suite or family, a path that does not exist, a disk too full for the run.
+        UserError: an unknown dataset, suite or family, a path that does not exist, a row that cannot be trained on, a
+            disk too full for the run.
     """
-    from xreasoner.eval.benchmarks import suite_benchmarks
-    from xreasoner.model.families import family_of
-
     for stage in recipe.stages:
         check_spec(stage.data)
     family_of(base_dir(recipe))
     suite_benchmarks(recipe.eval.suite)
+    for stage in recipe.stages:
+        load_training(stage.data, recipe.seed)
     existing = next(p for p in (out, *out.resolve().parents) if p.exists())
     size = sum(p.stat().st_size for p in base_dir(recipe).iterdir() if p.is_file())
     need, free = size * (2 + _COPIES_PER_STAGE * len(recipe.stages)), shutil.disk_usage(existing).free
@@ -118,7 +122,10 @@ def run(
             done = [s.name for s in steps if _finished(run_dir.job(s.name), s)]
             if len(done) < len(steps):
                 run_dir.write_provenance(command, {"base": base_hash})
-            jobs = [_job(run_dir, s, done) for s in steps if s.name not in done]
+            missing = [s for s in steps if s.name not in done]
+            for step in missing:
+                run_dir.job(step.name).begin(step.inputs)
+            jobs = [_job(run_dir, s, done) for s in missing]
             with _environment(recipe.launch.threads):
                 run_jobs(jobs, recipe.launch.workers, lambda r, d: on_tick(steps, r, done + d), ["xreasoner.preload"])
             if until is None:
@@ -179,11 +186,25 @@ def collect_results(run_dir: RunDir, steps: Sequence[Step]) -> None:
     card = base_dir(run_dir.recipe) / "README.md"
     if card.is_file():
         write_atomic(run_dir.root / "base.md", card.read_text(encoding="utf-8"))
-    final, aside = run_dir.root / "final", run_dir.root / ".final"
-    if not final.exists():
-        shutil.rmtree(aside, ignore_errors=True)
-        shutil.copytree(run_dir.job(run_dir.recipe.final_stage).path / "vlm", aside)
-        aside.rename(final)
+    run_dir.add_hashes(
+        {
+            "vision_before": manifests[DETACH]["summary"]["vision_hash"],
+            "vision_after": manifests[run_dir.recipe.final_stage]["summary"]["vision_hash"],
+        }
+    )
+    _publish_final(run_dir, manifests[run_dir.recipe.final_stage]["inputs"])
+
+
+def _publish_final(run_dir: RunDir, inputs: str) -> None:
+    """Copies the final stage's VLM to final/, once for the inputs it was trained with."""
+    final, aside, marker = run_dir.root / "final", run_dir.root / ".final", run_dir.root / ".final-inputs"
+    if final.exists() and marker.exists() and marker.read_text() == inputs:
+        return
+    _remove(aside)
+    shutil.copytree(run_dir.job(run_dir.recipe.final_stage).path / "vlm", aside)
+    _remove(final)
+    aside.rename(final)
+    write_atomic(marker, inputs)
 
 
 # ---- a worker -------------------------------------------------------------------------------------------------------
@@ -192,7 +213,6 @@ def collect_results(run_dir: RunDir, steps: Sequence[Step]) -> None:
 def execute(run_dir: RunDir, step: Step) -> None:
     """Does one job and writes its manifest."""
     job, started = run_dir.job(step.name), time.time()
-    job.path.mkdir(parents=True, exist_ok=True)
     work = {"detach": _detach, "sft": _train, "rl": _train, "pictures": _pictures, "eval": _evaluate}[step.kind]
     with disk_guard(job.path):
         summary = work(run_dir, step, job)
@@ -224,7 +244,6 @@ def _train(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
             from xreasoner.train.grpo import train_rl
 
             summary = train_rl(stage, examples, tower, job.path, recipe.seed, job.report_progress)
-            summary["endless"] = _endless(job, stage)
         else:
             from xreasoner.train.sft import train_sft
 
@@ -232,26 +251,30 @@ def _train(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
         write_json(job.path / "summary.json", summary)
     _remove(job.path / "vlm")
     graft(base_dir(recipe), job.path / "tower", job.path / "vlm")
+    if isinstance(stage, RlSpec):
+        summary = {**summary, "endless": _endless(job, stage)}
     return {**summary, "vision_hash": vision_hash(job.path / "vlm")}
 
 
-def _endless(job: JobDir, stage: RlSpec) -> dict[str, Any]:
+def _endless(job: JobDir, stage: RlSpec) -> dict[str, float | None]:
     """The share of rollouts whose thoughts did not end within the think budget, in the first rollout step, which is the
     policy that RL started from, and in the last."""
     forced = {e["step"]: e["forced"] for e in job.progress() if "forced" in e}
-    rollouts = stage.prompts_per_step * stage.rollouts_per_prompt
-    return {"before": forced[1], "after": forced[stage.steps], "rollouts": rollouts, "temperature": stage.temperature}
+    return {"before": forced.get(1), "after": forced.get(stage.steps)}
 
 
 def _pictures(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
     from xreasoner.eval.cells import best_constant
     from xreasoner.eval.task import suite_examples
 
-    spec = run_dir.recipe.eval
-    examples = suite_examples(spec.suite, spec, "real", spec.limit, run_dir.pictures, run_dir.recipe.seed)
+    spec, seed = run_dir.recipe.eval, run_dir.recipe.seed
+    examples = suite_examples(spec.suite, spec, "real", spec.limit, run_dir.pictures, seed)
+    if spec.controls:  # the constant is what the controls are held against: that of the same problems
+        for control in spec.controls.images:
+            examples = suite_examples(spec.suite, spec, control, spec.controls.limit, run_dir.pictures, seed)
     domains = sorted({e.tags["domain"] for e in examples})
     constant = {d: best_constant([e for e in examples if e.tags["domain"] == d]) for d in domains}
-    return {"constant": constant, "examples": len(examples)}
+    return {"constant": constant}
 
 
 def _evaluate(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
@@ -272,6 +295,8 @@ def _evaluate(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
             suite=recipe.eval.suite,
             spec=recipe.eval,
             seed=recipe.seed,
+            weights=step.inputs,
+            think=checkpoint.endswith(THINK_SUFFIX),
             control=control,
             limit=controls.limit if controls else recipe.eval.limit,
             images=run_dir.pictures,

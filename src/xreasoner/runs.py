@@ -22,7 +22,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,14 @@ def write_atomic(path: Path, text: str) -> None:
     """Writes a text file so that a reader sees the old one or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with aside.open("w", encoding="utf-8") as f:
-        f.write(text)
-        f.flush()
-        os.fsync(f.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("w", encoding="utf-8") as f:
+            f.write(text)
+            f.flush()
+            os.fsync(f.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -107,9 +110,20 @@ class JobDir:
         write_json(self.path / "manifest.json", manifest)
 
     def progress(self) -> list[dict[str, Any]]:
-        """Every whole entry of the progress file. After a resume a step may stand there twice: the later one counts."""
-        whole = self.progress_file.read_text(encoding="utf-8").rpartition("\n")[0]
-        return [json.loads(line) for line in whole.splitlines()]
+        """Every entry of the progress file; torn lines are passed over. After a resume a step may stand there twice:
+        the later one counts."""
+        entries = []
+        for line in self.progress_file.read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError):
+                entries.append(json.loads(line))
+        return entries
+
+    def begin(self, inputs: str) -> None:
+        """Makes the folder ready for a job with these inputs: what an attempt with others left is cleared away."""
+        marker = self.path / "inputs"
+        if marker.exists() and marker.read_text() != inputs:
+            shutil.rmtree(self.path)
+        write_atomic(marker, inputs)
 
     def report_progress(self, entry: dict[str, Any]) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
@@ -139,7 +153,7 @@ class RunDir:
                     f"{root} holds the run of another recipe: give another --out, or remove that folder. "
                     f"It differs in:\n{_difference(old, document)}"
                 )
-        elif root.exists() and (not root.is_dir() or any(p.name != ".lock" for p in root.iterdir())):
+        elif root.exists() and (not root.is_dir() or any(not p.name.startswith(".") for p in root.iterdir())):
             raise RunError(f"{root} exists and is not a run of xreasoner: give another --out.")
         try:
             write_atomic(path, document)
@@ -180,18 +194,28 @@ class RunDir:
             yield
 
     def write_provenance(self, command: str, hashes: dict[str, str]) -> None:
-        """Who made this, with what: versions, hardware, git state and hashes."""
-        write_json(
-            self.root / "provenance.json",
-            {
-                "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                "command": command,
-                "git": _git_state(),
-                "versions": _versions(),
-                "hardware": _hardware(),
-                "hashes": hashes,
-            },
-        )
+        """Who made this, with what: versions, hardware, git state and hashes. What continues a run stands beside what
+        began it."""
+        path = self.root / "provenance.json"
+        attempt = {
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "command": command,
+            "git": _git_state(),
+            "versions": _versions(),
+            "hardware": _hardware(),
+        }
+        if path.exists():
+            record = read_json(path)
+            record["continued"] = [*record.get("continued", []), attempt]
+        else:
+            record = attempt
+        write_json(path, record)
+        self.add_hashes(hashes)
+
+    def add_hashes(self, hashes: dict[str, str]) -> None:
+        """Adds to the hashes of provenance.json."""
+        record = read_json(self.root / "provenance.json")
+        write_json(self.root / "provenance.json", {**record, "hashes": {**record.get("hashes", {}), **hashes}})
 
 
 def _difference(old: str, new: str) -> str:

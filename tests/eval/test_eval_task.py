@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from xreasoner.config import ControlsSpec, EvalSpec
-from xreasoner.errors import RecipeError
+from xreasoner.errors import DataError, RecipeError
 from xreasoner.eval import benchmarks
 from xreasoner.eval.benchmarks import Benchmark
 from xreasoner.eval.task import evaluate, request_seed
 from xreasoner.rollout.scripted import ScriptedSampler
 from xreasoner.types import Completion, Example, Image, Message
+from xreasoner.verify.verifiers import VERIFIERS, Verifier
 
 SPEC = EvalSpec(suite="made", think_budget=4, answer_budget=4)
 
@@ -41,7 +42,7 @@ def suite(monkeypatch):
 
 def run(sampler, out_dir, **changes):
     settings = {"checkpoint": "rl", "suite": "made", "spec": SPEC, "seed": 100, "images": out_dir / "images"}
-    return evaluate(sampler, **{**settings, "out_dir": out_dir, **changes})
+    return evaluate(sampler, **{**settings, "weights": "w", "out_dir": out_dir, **changes})
 
 
 def rows_of(out_dir):
@@ -111,17 +112,26 @@ def test_exits_stops_and_outcomes_are_counted(suite, tmp_path):
         "q2": "a </think> b b b b b b",  # cut, no answer
         "q3": "a </think> <answer>3</answer>",
     }
-    [cell] = run(ScriptedSampler(script), tmp_path, checkpoint="base-think")
+    [cell] = run(ScriptedSampler(script), tmp_path, checkpoint="base-think", think=True)
     assert (cell["checkpoint"], cell["n"], cell["accuracy"]) == ("base-think", 4, 0.5)
     assert (cell["forced_rate"], cell["capped_rate"], cell["no_answer_rate"]) == (0.25, 0.25, 0.25)
     wrong = next(r for r in rows_of(tmp_path) if r["id"] == "e1")
     assert (wrong["outcome"], wrong["extracted"], wrong["gold"], wrong["exit"]) == ("wrong", "7", "1", "forced")
 
 
+def test_other_weights_are_asked_anew(suite, tmp_path):
+    suite(made(3))
+    first, second, again = Seeded(), Seeded(), Seeded()
+    run(first, tmp_path, weights="one")
+    run(second, tmp_path, weights="two")
+    run(again, tmp_path, weights="two")
+    assert [sum(s.batches) for s in (first, second, again)] == [3, 3, 0]
+
+
 def test_a_thinking_checkpoint_starts_with_the_tag(suite, tmp_path):
     suite(made(1))
     thinking, plain = Seeded(), Seeded()
-    run(thinking, tmp_path / "a", checkpoint="base-think")
+    run(thinking, tmp_path / "a", checkpoint="base-think", think=True)
     run(plain, tmp_path / "b", checkpoint="base")
     assert [p.prefix for p in thinking.prompts + plain.prompts] == ["<think>", ""]
 
@@ -155,13 +165,25 @@ def test_hostile_completions_pass_through(suite, tmp_path):
     assert {r["id"]: r["completion"] for r in rows_of(tmp_path)} == completions
 
 
-def test_a_broken_verifier_is_a_verdict(suite, tmp_path):
+def test_a_broken_verifier_is_a_verdict(suite, tmp_path, monkeypatch):
+    def judge(answer, gold, options):
+        assert answer == gold, "broken"
+        return True, "same"
+
     def load(split, images, limit):
-        return [Example("e0", (Message("user", "q"),), "no number", "number", tags={"domain": "math"})]
+        return [Example("e0", (Message("user", "q"),), "7", "fragile", tags={"domain": "math"})]
+
+    monkeypatch.setitem(VERIFIERS, "fragile", Verifier(judge))
 
     suite(Benchmark("made", load, "", ""))
     [cell] = run(ScriptedSampler(lambda prompt: "</think> <answer>3</answer>"), tmp_path)
     assert (cell["verifier_error_rate"], cell["accuracy"], cell["stderr"]) == (1.0, 0.0, None)
+
+
+def test_a_gold_that_fails_its_verifier_stops_the_evaluation(suite, tmp_path):
+    suite(Benchmark("made", lambda *_: [Example("e0", (Message("user", "q"),), "no number", "number")], "", ""))
+    with pytest.raises(DataError, match="gold 'no number' of e0 fails its own verifier `number`"):
+        run(Seeded(), tmp_path)
 
 
 def test_a_broken_sampler_stops_the_run_and_the_next_call_goes_on(suite, tmp_path):

@@ -3,6 +3,7 @@
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +23,15 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_rows_train_on_replies_alone_and_never_on_held_out_chains() -> None:
-    rng = random.Random(0)
+def test_rows_train_on_replies_alone_and_never_on_held_out_chains(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, drawn = random.Random(0), []
+    draw = world.draw
+
+    def spy(*arguments: Any) -> world.Problem:
+        drawn.append(draw(*arguments))
+        return drawn[-1]
+
+    monkeypatch.setattr(world, "draw", spy)
     for _ in range(300):
         row = curriculum.base_row(rng, Mix())
         assert len(row.ids) == len(row.labels)
@@ -33,6 +41,9 @@ def test_rows_train_on_replies_alone_and_never_on_held_out_chains() -> None:
         assert all(a == b for a, b in zip(row.ids, row.labels, strict=True) if b != IGNORE)
         pictured = row.ids.count(WORD_ID["<|image_pad|>"])
         assert pictured == (len(row.lines) * world.COLUMNS if row.lines else 0)
+    longer = [p for p in drawn if p.steps > 1]
+    assert len(longer) > 200
+    assert {world.split_of(p.start, p.operations) for p in longer} == {"train"}
 
 
 def test_our_patches_are_the_processors(saved: Path) -> None:

@@ -14,6 +14,7 @@ from xreasoner.data.gsm8k import read_gsm8k
 from xreasoner.errors import DataError, RecipeError
 from xreasoner.micro.examples import training_examples
 from xreasoner.types import Example, Message
+from xreasoner.verify.verifiers import check_golds
 
 
 def _micro(spec: DataSpec, seed: int, *, direct: bool = False, **options: Any) -> list[Example]:
@@ -76,10 +77,16 @@ def load_training(spec: DataSpec, seed: int) -> Sequence[Example]:
         RecipeError, DataError: unknown names or options, malformed rows, or an image: training sees text only.
     """
     check_spec(spec)
-    examples = DATASETS[spec.name](spec, seed, **spec.options)
+    try:
+        examples = DATASETS[spec.name](spec, seed, **spec.options)
+    except TypeError as e:
+        raise RecipeError(
+            f"An option of the dataset {spec.name} has a value of the wrong kind ({e}): mend it."
+        ) from None
     if not examples:
         raise DataError(f"The dataset {spec.name} has no rows: check its path and `rows`.")
     for example in examples:
         if example.images:
             raise DataError(f"Row {example.id} of {spec.name} holds an image: training sees text only; remove the row.")
+    check_golds(examples)
     return examples

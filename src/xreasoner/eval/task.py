@@ -24,7 +24,7 @@ from inspect_ai.model import GenerateConfig, Model
 from inspect_ai.scorer import Score, Scorer, Target, accuracy, scorer
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-from xreasoner.config import THINK_SUFFIX, EvalSpec, ImageControl
+from xreasoner.config import EvalSpec, ImageControl
 from xreasoner.errors import RecipeError, StageFailed
 from xreasoner.eval.benchmarks import suite_benchmarks
 from xreasoner.eval.cells import Cell, Row, make_cells, to_row
@@ -32,8 +32,9 @@ from xreasoner.eval.controls import apply_control
 from xreasoner.eval.lean import lean_inspect
 from xreasoner.eval.provider import BATCH, Batcher, sampler_model, to_chat
 from xreasoner.prompts import THINK_OPEN
+from xreasoner.runs import write_atomic, write_json
 from xreasoner.types import Example, Sampler, SamplingParams
-from xreasoner.verify.verifiers import VERIFIERS, verify
+from xreasoner.verify.verifiers import VERIFIERS, check_golds, verify
 
 _CONNECTIONS = 2 * BATCH  # while one batch is generated, the next fills up
 _LOG = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ def suite_examples(
             limit = limit or (spec.controls.limit if spec.controls else None)
             chosen = benchmark.control_examples(spec.split, images, limit)
             examples += apply_control(chosen, control, images, seed)
+    check_golds(examples)
     if not examples:
         raise RecipeError(f"The suite `{suite}` has no pictures for the control `{control}`: leave that control out.")
     return examples
@@ -63,6 +65,8 @@ def evaluate(
     suite: str,
     spec: EvalSpec,
     seed: int,
+    weights: str,
+    think: bool = False,
     control: ImageControl = "real",
     limit: int | None = None,
     images: Path,
@@ -71,12 +75,12 @@ def evaluate(
 ) -> list[Cell]:
     """Evaluates what `sampler` samples from on every example of `suite`; returns the cells (see cells.make_cells).
 
-    A `checkpoint` called "...-think" starts every reply with <think>. `limit` replaces the limit of the recipe: so many
-    examples a cell, or with an image control so many a domain. `images` is the folder of pictures, shared by all
-    evaluations. `progress` gets {checkpoint, control, done, total} as answers come in.
+    `think` starts every reply with <think>. `weights` is a hash of the model behind `sampler`. `limit` replaces the
+    limit of the recipe: so many examples a cell, or with an image control so many a domain. `images` is the folder of
+    pictures, shared by all evaluations. `progress` gets {checkpoint, control, done, total} as answers come in.
 
     The same call after a crash keeps what the log holds and does the rest; after success it only reads. A log counts
-    if its settings and examples are the same; the weights behind `sampler` are the caller's to keep the same.
+    if its weights, settings and examples are the same.
 
     Raises the sampler's own error where it fails, StageFailed where Inspect does, RecipeError and DataError for what
     cannot be evaluated. An answer that breaks the verifier stops nothing: it is counted as a verifier_error.
@@ -87,7 +91,7 @@ def evaluate(
     by_id = {example.id: example for example in examples}
     assert len(by_id) == len(examples), "example ids are unique within a suite"
     params = SamplingParams(spec.think_budget, spec.answer_budget, temperature=spec.temperature, seed=seed)
-    prefix = THINK_OPEN if checkpoint.endswith(THINK_SUFFIX) else ""
+    prefix = THINK_OPEN if think else ""
     out_dir.mkdir(parents=True, exist_ok=True)
 
     rows: dict[tuple[str, int], Row] = {}
@@ -99,7 +103,8 @@ def evaluate(
         rows[example_id, epoch] = to_row(example, epoch, completion, extracted, details, image)
         progress({"checkpoint": checkpoint, "control": control, "done": len(rows), "total": total})
 
-    settings = {"checkpoint": checkpoint, "suite": suite, "control": control, "split": spec.split, "prefix": prefix}
+    settings = {"checkpoint": checkpoint, "weights": weights, "suite": suite, "control": control}
+    settings |= {"split": spec.split, "prefix": prefix}
     fingerprint = _fingerprint([settings, asdict(params), spec.epochs, [asdict(example) for example in examples]])
     log_dir = out_dir / "inspect"
     found = _find_log(log_dir, fingerprint)
@@ -130,8 +135,8 @@ def evaluate(
     assert len(rows) == total, "every sample of a finished log is kept"
     ordered = [rows[e.id, epoch] for e in examples for epoch in range(1, spec.epochs + 1)]
     cells = make_cells(ordered, checkpoint, control)
-    _write(out_dir / "samples.jsonl", "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in ordered))
-    _write(out_dir / "cells.json", json.dumps(cells, indent=1))
+    write_atomic(out_dir / "samples.jsonl", "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in ordered))
+    write_json(out_dir / "cells.json", cells)
     return cells
 
 
@@ -233,9 +238,3 @@ def _find_log(log_dir: Path, fingerprint: str) -> tuple[EvalLogInfo, EvalLog] | 
 
 def _fingerprint(document: Sequence[Any]) -> str:
     return hashlib.blake2b(json.dumps(document, sort_keys=True).encode(), digest_size=16).hexdigest()
-
-
-def _write(path: Path, text: str) -> None:
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)

@@ -256,8 +256,9 @@ medicine.
 What it has seen, in both domains and both modalities: reading pages, finding lines, single steps, direct questions,
 and worked answers of 1 to 4 steps. Of the worked answers the share `p_full` shows every step; the others show the first
 lines and then state the answer. So it has seen full chains of thought everywhere, and by itself rarely writes one:
-text-only post-training can elicit step-by-step work, it does not have to teach it from nothing. Chains of the dev and
-test splits (by hash of start value and operations) were never shown, in either domain.
+text-only post-training can elicit step-by-step work, it does not have to teach it from nothing. Chains of two and more
+steps of the dev and test splits (by hash of start value and operations) were never shown, in either domain; the hundred
+chains of one step are shared by all splits.
 
 Not stock: an auxiliary loss that makes each visual token name its own word, and a start in which the first text layer
 looks 1 to 3 tokens back and the last vision block one and two cells to the left.

@@ -36,7 +36,6 @@ def collect(run_dir: Path) -> RunData:
     cells = _cells(results.get("cells") if results else loose_cells, notes)
     if not cells:
         notes.append("No evaluation has finished yet, so there are no accuracies.")
-    seconds = _mapping(results.get("seconds"))
     seed = str(recipe.get("seed", "?"))
     return RunData(
         path=run_dir,
@@ -47,7 +46,7 @@ def collect(run_dir: Path) -> RunData:
         provenance=_mapping(_json(run_dir / "provenance.json", notes)),
         cells=cells,
         samples=samples,
-        jobs=tuple(_with_seconds(job, finite(seconds.get(job.name))) for job in jobs),
+        jobs=tuple(jobs),
         constant=_numbers(results.get("constant")),
         endless=_mapping(results.get("endless")),
         base_card=_text(run_dir / "base.md"),
@@ -83,13 +82,6 @@ def _jobs(stages: Path, notes: list[str]) -> tuple[list[JobData], dict[str, tupl
                 lines = _lines(folder / "samples.jsonl")
                 samples[folder.name.removeprefix(_EVAL)] = tuple(filter(None, map(_sample, lines)))
     return [job for _, job in sorted(found, key=lambda pair: pair[0])], samples, cells
-
-
-def _with_seconds(job: JobData, seconds: float | None) -> JobData:
-    """The run's own clock, which includes the start of the process, where it has one."""
-    if seconds is None:
-        return job
-    return JobData(job.name, job.kind, job.finished, seconds, job.summary, job.progress)
 
 
 def _progress(path: Path) -> tuple[Mapping[str, Any], ...]:

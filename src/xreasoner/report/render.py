@@ -24,14 +24,14 @@ MAX_EXHIBITS = 24  # problems shown on a page, over all its runs
 PICTURE_BYTES = 400_000  # of all pictures on a page
 
 
-def write_report(run_dirs: Sequence[Path]) -> Path:
-    """Writes report.html into the first of the run folders and returns its path.
+def write_report(run_dirs: Sequence[Path], folder: Path | None = None) -> Path:
+    """Writes report.html into `folder` (None: the first of the run folders) and returns its path.
 
     Raises:
         RunError: a folder is missing or no run's.
     """
     page = render([collect(path) for path in run_dirs])
-    out = Path(run_dirs[0]) / "report.html"
+    out = Path(folder or run_dirs[0]) / "report.html"
     write_atomic(out, page)
     return out
 

@@ -85,6 +85,17 @@ def check_gold(example: Example) -> Verdict:
     return verify(example, f"<answer>{example.gold}</answer>")
 
 
+def check_golds(examples: Sequence[Example]) -> None:
+    """Raises DataError, naming the first, where a gold answer fails its own verifier."""
+    pairs = [(example, f"<answer>{example.gold}</answer>") for example in examples]
+    for example, verdict in zip(examples, verify_many(pairs), strict=True):
+        if verdict.outcome != "correct":
+            raise DataError(
+                f"The gold {example.gold!r} of {example.id} fails its own verifier `{example.verifier}`: mend the row "
+                "or name another verifier."
+            )
+
+
 def _verifier(example: Example) -> Verifier:
     if example.verifier not in VERIFIERS:
         raise DataError(
