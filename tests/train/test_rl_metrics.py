@@ -64,7 +64,7 @@ def test_flat_reward_needs_ten_steps_without_movement():
 
 def test_entropy_collapse():
     (found,) = warnings([step(entropy=0.5), step(entropy=0.001)])
-    assert "0.0010 nats" in found
+    assert "entropy below 0.01 nats" in found
     assert warnings([step(reward=1.0, entropy=0.001)]) == []
     assert warnings([step(entropy=None)]) == []
 

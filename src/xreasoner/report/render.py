@@ -82,10 +82,12 @@ def _view(run: RunData, anchor: str, n_runs: int) -> dict[str, Any]:
         "step_figures": views.step_figures(run),
         "steps": views.step_rows(run),
         "path": [formats.label(c) for c in run.path_to_final],
+        "base_words": (card := views.model_card(run.base_card))[0],
+        "base_figures": card[1],
         "controls": (shown_controls := controls(run)),
         "controlled": ", ".join(dict.fromkeys(formats.label(c.checkpoint) for c in shown_controls)),
         "endings": views.ending_rows(run),
-        "endless": views.facts(run.endless),
+        "endless": views.shares(run.endless),
         "training": [(job, figures) for job in run.jobs if (figures := views.curves(job))],
         "exhibits": [
             (e, formats.sentence_case(kind_label(e.kind)), e.problem.image and pictures.data_uri(e.problem.image))

@@ -153,6 +153,28 @@ def seed_rows(runs: Sequence[RunData]) -> list[Row]:
     return rows
 
 
+def model_card(text: str) -> tuple[list[str], str]:
+    """The paragraphs of a model card and its block of figures, without front matter and headings."""
+    if text.startswith("---\n"):
+        text = text.split("---\n", 2)[-1]
+    words, _, rest = text.partition("```")
+    figures = rest.partition("\n")[2].partition("```")[0]
+    paragraphs = [" ".join(p.split()) for p in words.split("\n\n")]
+    return [p.replace("`", "") for p in paragraphs if p and not p.startswith("#")], figures.strip()
+
+
+def shares(value: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The fractions in nested plain data as (path, percent) pairs."""
+    return [(name, f"{percent(float(text))}%") for name, text in facts(value) if _is_fraction(text)]
+
+
+def _is_fraction(text: str) -> bool:
+    try:
+        return 0 <= float(text) <= 1
+    except ValueError:
+        return False
+
+
 def facts(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Nested plain data as (path, value) pairs."""
     pairs: list[tuple[str, str]] = []

@@ -89,7 +89,7 @@ def warnings(history: Sequence[Mapping[str, Any]]) -> list[str]:
         )
     if entropy is not None and entropy < COLLAPSED_ENTROPY and not solved:
         found.append(
-            f"entropy collapsed to {entropy:.4f} nats a token: lower learning_rate, raise clip_high or add kl_coef"
+            f"entropy below {COLLAPSED_ENTROPY} nats a token: lower learning_rate, raise clip_high or add kl_coef"
         )
     if len(history) > EARLY_STEPS:
         early = fmean(step["mean_length"] for step in history[:EARLY_STEPS])
