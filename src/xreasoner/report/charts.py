@@ -128,7 +128,8 @@ def ticks(low: float, high: float, about: int) -> list[float]:
     >>> ticks(0, 60, 4)
     [0.0, 20.0, 40.0, 60.0]
     """
-    span = max(high - low, abs(high) * 1e-9) or 1.0
+    span = max(high - low, abs(high) * 1e-9)
+    span = span if span > 1e-300 else 1.0  # nothing to tell apart, nor to divide by
     rough = span / about
     power = 10.0 ** math.floor(math.log10(rough))
     step = power * next(m for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
