@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from xreasoner import prompts
 from xreasoner.config import DataSpec
 from xreasoner.data.datasets import DATASETS, check_spec, load_training
 from xreasoner.data.gsm8k import read_gsm8k
@@ -17,10 +18,10 @@ def line(question="Two and two?", answer="It is <<2+2=4>>4.\n#### 1,004"):
 def test_gsm8k_rows(tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_text(line() + "\n" + line(answer="a <<1=1>> b <<2=2>>\n#### -3"))
-    first, second = read_gsm8k(path)
-    assert (first.gold, first.steps, first.solution) == ("1004", 1, "It is <<2+2=4>>4.")
-    assert (second.line, second.gold, second.steps) == (3, "-3", 2)
-    assert read_gsm8k(path, rows=1) == [first]
+    first, second = read_gsm8k(path, prompts.PLAIN)
+    assert (first.gold, first.tags["steps"], first.messages[0].content) == ("1004", "1", "Two and two?")
+    assert (second.id, second.gold, second.tags["steps"]) == ("gsm8k-3", "-3", "2")
+    assert read_gsm8k(path, prompts.PLAIN, rows=1) == [first]
 
 
 def test_gsm8k_as_training_rows(tmp_path):
@@ -39,12 +40,12 @@ def test_bad_gsm8k_lines_are_named(tmp_path, bad):
     path = tmp_path / "train.jsonl"
     path.write_text(line() + bad)
     with pytest.raises(DataError, match="Line 2 of"):
-        read_gsm8k(path)
+        read_gsm8k(path, prompts.PLAIN)
 
 
 def test_missing_gsm8k_says_where_to_get_it(tmp_path):
     with pytest.raises(DataError, match="grade-school-math"):
-        read_gsm8k(tmp_path / "train.jsonl")
+        read_gsm8k(tmp_path / "train.jsonl", prompts.PLAIN)
 
 
 @pytest.mark.parametrize("name", [n for n in DATASETS if n.startswith("micro-")])

@@ -13,7 +13,7 @@ from xreasoner.config import DataSpec
 from xreasoner.data.gsm8k import read_gsm8k
 from xreasoner.errors import DataError, RecipeError
 from xreasoner.micro.examples import training_examples
-from xreasoner.types import Example, Message
+from xreasoner.types import Example
 from xreasoner.verify.verifiers import check_golds
 
 
@@ -27,17 +27,7 @@ def _gsm8k(spec: DataSpec, seed: int) -> list[Example]:
     """openai/gsm8k (MIT), from a local JSONL file with the fields question and answer."""
     if spec.path is None:
         raise RecipeError("The dataset gsm8k is read from a file: give its `path` (JSONL with question and answer).")
-    return [
-        Example(
-            id=f"gsm8k-{row.line}",
-            messages=(Message("user", prompts.render(prompts.TRAINING, row.question)),),
-            gold=row.gold,
-            verifier="number",
-            response=f"<think>{row.solution}</think> <answer>{row.gold}</answer>",
-            tags={"domain": "math", "modality": "text"},
-        )
-        for row in read_gsm8k(Path(spec.path), spec.rows)
-    ]
+    return read_gsm8k(Path(spec.path), prompts.TRAINING, spec.rows)
 
 
 DATASETS: dict[str, Callable[..., list[Example]]] = {

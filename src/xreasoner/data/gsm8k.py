@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
+from xreasoner import prompts
 from xreasoner.errors import DataError
+from xreasoner.types import Example, Message
 from xreasoner.verify.mathematics import parse_number
 
 _MARK = "####"  # stands before the gold (arXiv 2110.14168, section 2)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One problem of line `line`: the worked solution, the gold number, and how many calculations lead to it."""
+def read_gsm8k(path: Path, template: str, rows: int | None = None) -> list[Example]:
+    """The first `rows` problems (None: all) of a file with the fields `question` and `answer`, asked with `template`.
 
-    line: int
-    question: str
-    solution: str
-    gold: str
-    steps: int
-
-
-def read_gsm8k(path: Path, rows: int | None = None) -> list[Row]:
-    """The first `rows` problems (None: all) of a file with the fields `question` and `answer`.
-
-    The number of calculator marks "<<" is taken for the number of steps, and is at least 1.
+    The response is the worked solution as thoughts and then the gold. The number of calculator marks "<<" in the
+    solution is taken for the number of steps, and is at least 1.
 
     Raises:
         DataError: the file cannot be read, or a line is no such problem.
@@ -37,16 +28,16 @@ def read_gsm8k(path: Path, rows: int | None = None) -> list[Row]:
         raise DataError(
             f"Cannot read {path}: fetch it from github.com/openai/grade-school-math and give its path."
         ) from None
-    found: list[Row] = []
+    found: list[Example] = []
     for number, line in enumerate(lines, start=1):
         if rows is not None and len(found) == rows:
             break
         if line.strip():
-            found.append(_row(line, number, path))
+            found.append(_example(line, f"gsm8k-{number}", template, f"Line {number} of {path}"))
     return found
 
 
-def _row(line: str, number: int, path: Path) -> Row:
+def _example(line: str, name: str, template: str, where: str) -> Example:
     try:
         fields = json.loads(line)
         question = fields["question"]
@@ -56,7 +47,13 @@ def _row(line: str, number: int, path: Path) -> Row:
     gold = gold.strip().replace(",", "")
     if not isinstance(question, str) or not mark or parse_number(gold) is None:
         raise DataError(
-            f"Line {number} of {path} is no GSM8K problem: it needs a `question` and an `answer` that ends in "
-            f"{_MARK} and a number."
+            f"{where} is no GSM8K problem: it needs a `question` and an `answer` that ends in {_MARK} and a number."
         )
-    return Row(number, question, solution.strip(), gold, max(1, solution.count("<<")))
+    return Example(
+        id=name,
+        messages=(Message("user", prompts.render(template, question)),),
+        gold=gold,
+        verifier="number",
+        response=f"<think>{solution.strip()}</think> <answer>{gold}</answer>",
+        tags={"domain": "math", "modality": "text", "steps": str(max(1, solution.count("<<"))), "cluster": name},
+    )

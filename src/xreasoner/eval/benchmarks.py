@@ -13,7 +13,7 @@ from xreasoner import prompts
 from xreasoner.data.gsm8k import read_gsm8k
 from xreasoner.errors import RecipeError
 from xreasoner.micro.examples import evaluation_examples
-from xreasoner.types import Example, Message
+from xreasoner.types import Example
 
 Split = Literal["dev", "test"]
 DATA_VARIABLE = "XREASONER_DATA"  # environment variable: the folder of benchmarks that do not come with the package
@@ -77,16 +77,7 @@ def _micro(split: Split, images: Path, limit: int | None) -> list[Example]:
 
 def _gsm8k(split: Split, images: Path, limit: int | None) -> list[Example]:
     path = Path(os.environ.get(DATA_VARIABLE, "data")) / "gsm8k" / f"{split}.jsonl"
-    return [
-        Example(
-            id=f"gsm8k-{row.line}",
-            messages=(Message("user", prompts.render(prompts.TRAINING, row.question)),),
-            gold=row.gold,
-            verifier="number",
-            tags={"domain": "math", "modality": "text", "steps": str(row.steps), "cluster": f"gsm8k-{row.line}"},
-        )
-        for row in read_gsm8k(path)
-    ]
+    return read_gsm8k(path, prompts.MATHEMATICS)
 
 
 BENCHMARKS: dict[str, Benchmark] = {
