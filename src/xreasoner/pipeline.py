@@ -115,10 +115,10 @@ def run(
     """
     preflight(recipe, out)
     base_hash = folder_hash(base_dir(recipe))
+    steps = _until(steps_of(recipe, base_hash), until)
     with disk_guard(out):
         run_dir = RunDir.create(out, recipe)
         with run_dir.lock():
-            steps = _until(steps_of(recipe, base_hash), until)
             done = [s.name for s in steps if _finished(run_dir.job(s.name), s)]
             if len(done) < len(steps):
                 run_dir.write_provenance(command, {"base": base_hash})
