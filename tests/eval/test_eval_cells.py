@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from xreasoner.eval.cells import best_constant, make_cells, pool_cells, to_row
+from xreasoner.eval.cells import best_constant, make_cells, to_row
 from xreasoner.types import Example, Image, Message
 
 
@@ -53,20 +53,6 @@ def test_one_cluster_has_no_error_bar():
 def test_cells_are_told_apart_by_steps():
     cells = make_cells([row(0, steps="4"), row(1, steps="1"), row(2, steps="4")], "rl", "real")
     assert [(c["steps"], c["n"]) for c in cells] == [(1, 1), (4, 2)]
-
-
-def test_pooling_weighs_by_n():
-    rows = [row(i, "correct", steps="3") for i in range(3)] + [row(3, "wrong", steps="3")]
-    rows += [row(10 + i, "wrong", steps="4", n_tokens=20) for i in range(11)] + [row(30, "correct", steps="4")]
-    rows += [row(40, steps="1")]
-    cells = make_cells(rows, "rl", "real")
-    pooled = pool_cells(cells)
-    assert (pooled["n"], pooled["accuracy"], pooled["steps"]) == (16, pytest.approx(4 / 16), (3, 4))
-    by_hand = math.sqrt((4 * math.sqrt(0.75 * 0.25 / 4)) ** 2 + (12 * math.sqrt(11 / 144 / 12)) ** 2) / 16
-    assert pooled["stderr"] == pytest.approx(by_hand)
-    assert pooled["mean_tokens"] == pytest.approx((4 * 10 + 11 * 20 + 10) / 16)
-    with pytest.raises(ValueError, match="steps"):
-        pool_cells(cells, steps=(7,))
 
 
 def test_best_constant():

@@ -79,29 +79,6 @@ def make_cells(rows: Iterable[Row], checkpoint: str, control: ImageControl) -> l
     return cells
 
 
-def pool_cells(cells: Sequence[Cell], steps: Sequence[int] = (3, 4)) -> Cell:
-    """One cell over several numbers of steps of the same checkpoint, domain, modality and control: all means weighted
-    by n, the standard error of independent cells. `steps` becomes the tuple of what was pooled. ValueError where
-    nothing is left to pool."""
-    chosen = [cell for cell in cells if cell["steps"] in steps]
-    if not chosen:
-        raise ValueError(f"No cell has one of the steps {list(steps)}.")
-    fixed = [{key: cell[key] for key in ("checkpoint", "domain", "modality", "control")} for cell in chosen]
-    assert all(key == fixed[0] for key in fixed), "pooled cells differ in their steps alone"
-    n = sum(cell["n"] for cell in chosen)
-    errors = [cell["stderr"] for cell in chosen]
-    means = ("accuracy", *_SHARES, "mean_tokens")
-    return {
-        **fixed[0],
-        "steps": tuple(cell["steps"] for cell in chosen),
-        "n": n,
-        **{key: math.fsum(cell["n"] * cell[key] for cell in chosen) / n for key in means},
-        "stderr": None
-        if None in errors
-        else math.sqrt(math.fsum((cell["n"] * cell["stderr"]) ** 2 for cell in chosen)) / n,
-    }
-
-
 def best_constant(examples: Sequence[Example]) -> float:
     """The accuracy of always giving the most common gold answer: what blind guessing can reach on these examples."""
     counts = Counter(example.gold for example in examples)
