@@ -9,18 +9,31 @@ import pytest
 SRC = Path(__file__).parents[1] / "src" / "xreasoner"
 FLOORS = [
     {"types", "errors"},
-    {"config", "runs", "jobs", "stats", "prompts", "verify"},
+    {"config", "files", "runs", "jobs", "stats", "prompts", "verify"},
     {"data", "micro"},
     {"model"},
     {"rollout"},
-    {"train", "eval", "micro.base", "report"},
+    {"train", "eval", "distill", "micro.base", "report"},
     {"pipeline", "preload", "display", "evaluation", "chat"},
     {"cli"},
 ]
 # Within a floor, these stand on others of it: a run folder belongs to a recipe, the tags stand in prompts alone, and
 # training sets are drawn from the micro world.
-STANDS_ON = {"runs": {"config"}, "verify": {"prompts"}, "data": {"micro"}}
-NO_TORCH = ("types", "errors", "config", "runs", "jobs", "stats", "prompts", "verify", "report", "display", "cli")
+STANDS_ON = {"runs": {"config", "files"}, "verify": {"prompts"}, "data": {"micro"}}
+NO_TORCH = (
+    "types",
+    "errors",
+    "config",
+    "files",
+    "runs",
+    "jobs",
+    "stats",
+    "prompts",
+    "verify",
+    "report",
+    "display",
+    "cli",
+)
 HEAVY = {"torch", "transformers", "trl", "inspect_ai", "math_verify", "accelerate", "datasets", "peft"}
 MODULES = sorted(SRC.rglob("*.py"))
 

@@ -1,4 +1,5 @@
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -80,6 +81,18 @@ def test_a_users_mistake_and_a_crash_are_told_apart(tmp_path: Path) -> None:
         run_jobs([job(tmp_path, "c", crash)], 1, quiet)
     with pytest.raises(StageFailed, match="SIGKILL"):
         run_jobs([job(tmp_path, "k", kill_myself)], 1, quiet)
+
+
+def make_a_mistake_with_a_full_log() -> None:
+    limit = os.fstat(2).st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # from here on a write into the log fails
+    make_a_mistake()
+
+
+def test_a_sentence_comes_through_where_the_log_cannot_take_it(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^mend the path\.$"):
+        run_jobs([job(tmp_path, "m", make_a_mistake_with_a_full_log)], 1, quiet)
+    assert (tmp_path / "m.log").read_text() == ""
 
 
 def test_one_failure_ends_the_others(tmp_path: Path) -> None:

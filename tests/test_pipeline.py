@@ -1,17 +1,17 @@
-"""The whole run in small, the plan behind it, and what happens when it is killed."""
+"""The plan behind a run. Whole runs are in test_faults_kill.py."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from xreasoner import config, pipeline
-from xreasoner.errors import RecipeError, RunError
+from xreasoner.errors import DataError, ModelError, RecipeError, RunError, UserError
 from xreasoner.pipeline import steps_of
+from xreasoner.pipeline.steps import Step
+from xreasoner.pipeline.work import execute, trained_on
+from xreasoner.runs import RunDir
+from xreasoner.types import Example, Message
 
 MICRO = Path(__file__).parents[1] / "recipes" / "micro.yaml"
 SMALL = [
@@ -56,10 +56,10 @@ def test_a_fingerprint_changes_with_what_a_stage_depends_on_and_with_nothing_els
 
 
 def test_until_takes_what_the_stage_needs() -> None:
-    steps = pipeline._until(steps_of(load(), "hash"), "rl")
+    steps = pipeline.up_to(steps_of(load(), "hash"), "rl")
     assert [s.name for s in steps] == ["detach", "sft", "rl"]
     with pytest.raises(RecipeError, match=r"no stage `lr`.*detach"):
-        pipeline._until(steps_of(load(), "hash"), "lr")
+        pipeline.up_to(steps_of(load(), "hash"), "lr")
 
 
 def test_preflight_finds_what_cannot_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,66 +73,92 @@ def test_preflight_finds_what_cannot_work(tmp_path: Path, monkeypatch: pytest.Mo
         pipeline.preflight(load(), tmp_path)
 
 
+def row(question: str, **more: object) -> str:
+    return json.dumps({"prompt": question, "gold": "5", "verifier": "number", **more}) + "\n"
+
+
+def own_rows(path: Path) -> config.Recipe:
+    return load(f"sft.data={{name: jsonl, path: {path}}}")
+
+
+def test_rows_to_imitate_need_a_reply(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(row("2 + 3?", response="5") + row("1 + 4?"))
+    with pytest.raises(DataError, match=r"Row rows-2 of .*rows\.jsonl has no `response`, which stage `sft`.*give"):
+        pipeline.preflight(own_rows(path), tmp_path)
+    # RL asks only
+    pipeline.preflight(load(f"rl.data={{name: jsonl, path: {path}}}"), tmp_path)
+
+
+def test_edited_rows_are_other_inputs(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+
+    def inputs() -> dict[str, str]:
+        return {s.name: s.inputs for s in steps_of(own_rows(path), "hash")}
+
+    path.write_text(row("2 + 3?", response="5"))
+    before = inputs()
+    assert inputs() == before
+    path.write_text(row("1 + 4?", response="5"))
+    after = inputs()
+    assert {name for name in before if before[name] != after[name]} == {"sft", "rl", "eval-sft", "eval-rl",
+                                                                        "eval-rl-controls"}  # fmt: skip
+    job = RunDir(tmp_path / "run", own_rows(path)).job("sft")
+    job.begin(before["sft"])
+    checkpoint = job.path / "checkpoints" / "checkpoint-1"
+    checkpoint.mkdir(parents=True)
+    job.begin(before["sft"])
+    assert checkpoint.exists()  # the same rows go on from it
+    job.begin(after["sft"])
+    assert not checkpoint.exists()
+
+
+def test_a_benchmark_that_is_not_there_is_found_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XREASONER_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=r"\$XREASONER_DATA/gsm8k/test\.jsonl, which is not there .*: fetch it from"):
+        pipeline.preflight(load("eval.suite=gsm8k"), tmp_path)
+
+
+def test_what_was_trained_on_is_known_of_every_row_or_not_at_all() -> None:
+    def example(**tags: str) -> Example:
+        return Example("e", (Message("user", "?"),), "5", "number", tags=tags)
+
+    math, clinic = example(domain="math", modality="text"), example(domain="clinic", modality="text")
+    assert trained_on([math, clinic, math]) == [("clinic", "text"), ("math", "text")]
+    assert trained_on([math, example(domain="math")]) == []
+    assert trained_on([math, example(modality="text")]) == []
+
+
+def test_a_stage_on_the_way_that_does_not_know_makes_the_whole_unknown() -> None:
+    def shown(sft: list[list[str]], direct: list[list[str]]) -> list[list[str]]:
+        rl = [["math", "text"]]
+        manifests = {n: {"summary": {"trained_on": t}} for n, t in (("sft", sft), ("rl", rl), ("sft-direct", direct))}
+        return pipeline._trained_on(load(), manifests)
+
+    assert shown([["clinic", "text"]], []) == [["clinic", "text"], ["math", "text"]]  # sft-direct is not on the way
+    assert shown([], [["math", "text"]]) == []
+
+
+def test_results_need_every_job(tmp_path: Path) -> None:
+    run_dir = RunDir.create(tmp_path / "run", load())
+    with pytest.raises(AssertionError, match="detach has not finished"):
+        pipeline.collect_results(run_dir, steps_of(load(), "hash"))
+
+
+@pytest.mark.parametrize(("checkpoint", "sentence"), [("base", "The weights"), ("sft", "A model of this run")])
+def test_a_run_offers_to_make_again_only_what_it_made(
+    checkpoint: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object, **kwargs: object) -> None:
+        raise ModelError("The weights are half a file.")
+
+    monkeypatch.setattr("xreasoner.rollout.local.LocalSampler.from_dir", broken)
+    run_dir = RunDir.create(tmp_path / "run", load())
+    with pytest.raises(UserError, match=f"^{sentence}"):
+        execute(run_dir, Step(f"eval-{checkpoint}", "eval", (), "inputs"))
+
+
 class Usage:
     free = 1000
-
-
-def xreasoner(out: Path, *extra: str) -> list[str]:
-    return [sys.executable, "-m", "xreasoner.cli", "run", str(MICRO), *SMALL, "--out", str(out), *extra]
-
-
-def weights(folder: Path) -> dict:
-    from safetensors.numpy import load_file
-
-    return load_file(folder / "model.safetensors")
-
-
-@pytest.mark.slow
-def test_a_whole_run_killed_twice_ends_with_the_same_bits(tmp_path: Path) -> None:
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    done = subprocess.run(xreasoner(whole), capture_output=True, text=True, check=False, timeout=500)
-    assert done.returncode == 0, done.stdout + done.stderr
-    check_results(whole)
-
-    for stage in ("sft", "rl"):
-        victim = subprocess.Popen(xreasoner(broken), stdout=subprocess.DEVNULL)
-        wait_until_step(victim, broken / "stages" / stage / "progress.jsonl", 2)
-        victim.send_signal(signal.SIGKILL)
-        victim.wait()
-        assert not (broken / "stages" / stage / "manifest.json").exists()
-    subprocess.run(xreasoner(broken), check=True, stdout=subprocess.DEVNULL, timeout=500)
-    ours, theirs = weights(broken / "final"), weights(whole / "final")
-    assert all((ours[name] == theirs[name]).all() for name in theirs)
-    results = [json.loads((run / "results.json").read_text())["cells"] for run in (whole, broken)]
-    assert results[0] == results[1]
-
-    began = time.monotonic()
-    subprocess.run(xreasoner(whole), check=True, stdout=subprocess.DEVNULL, timeout=60)
-    assert time.monotonic() - began < 30  # every stage was skipped
-    refused = subprocess.run(xreasoner(whole, "seed=9"), capture_output=True, text=True, check=False, timeout=60)
-    assert refused.returncode == 2
-    assert "+seed: 9" in refused.stderr
-
-
-def check_results(run: Path) -> None:
-    from xreasoner.model.load import load_vlm
-
-    results = json.loads((run / "results.json").read_text())
-    cells = results["cells"]
-    assert {c["checkpoint"] for c in cells} == {"base", "base-think", "sft", "rl", "sft-direct"}
-    assert {c["control"] for c in cells if c["checkpoint"] == "rl"} == {"real", "none", "blank", "shuffled"}
-    keys = {"domain", "modality", "steps", "n", "accuracy", "stderr", "forced_rate", "capped_rate", "no_answer_rate"}
-    assert all(keys | {"mean_tokens"} <= set(c) for c in cells)
-    assert len(set(results["vision_hash"].values())) == 1  # before and after all training
-    assert (run / "report.html").read_text().startswith("<!DOCTYPE html>")
-    assert (run / "final" / "generation_config.json").is_file()
-    assert type(load_vlm(run / "final")).__name__ == "Qwen2_5_VLForConditionalGeneration"
-
-
-def wait_until_step(process: subprocess.Popen, progress: Path, step: int) -> None:
-    deadline = time.monotonic() + 240
-    while process.poll() is None and time.monotonic() < deadline:
-        if progress.exists() and f'"step": {step},' in progress.read_text():
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"{progress} never reached step {step}")

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from xreasoner.errors import RecipeError, StageFailed, UserError
+from xreasoner.files import disk_sentence
 
 app = typer.Typer(
     add_completion=False,
@@ -119,13 +120,39 @@ def evaluate(
 
 @app.command()
 def chat(
-    model: Annotated[Path, typer.Argument(help="a VLM's folder")],
-    image: Annotated[Path | None, typer.Option(help="a picture to talk about")] = None,
+    model: Annotated[str, typer.Argument(help="a model's folder or Hugging Face id: a VLM, or a text-only model")],
+    image: Annotated[Path | None, typer.Option(help="a picture to show with the first message")] = None,
+    think_budget: Annotated[int | None, typer.Option(min=1, help="tokens, then thoughts are closed by force")] = None,
+    answer_budget: Annotated[int | None, typer.Option(min=1, help="tokens for the answer after them")] = None,
+    seed: Annotated[int, typer.Option(help="the same seed and messages give the same answers, after /new too")] = 0,
+    temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token each time")] = 0.3,
 ) -> None:
-    """Talk to a model; an empty line ends the talk."""
-    from xreasoner.chat import talk
+    """Talk to a model: thoughts and answer as they come. Ctrl-C stops an answer, Ctrl-D ends the talk."""
+    try:
+        from xreasoner.chat import talk
 
-    talk(model, image)
+        talk.chat(model, image, think_budget, answer_budget, seed, temperature)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+micro = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The micro world, to play with.")
+app.add_typer(micro, name="micro")
+
+
+@micro.command()
+def draw(
+    domain: Annotated[str, typer.Option(help="math or clinic")] = "math",
+    steps: Annotated[int, typer.Option(help="operations in the chain: 1 to 4")] = 3,
+    kind: Annotated[str, typer.Option(help="page: the problem's lines; chart: a bar chart with its start")] = "page",
+    seed: Annotated[int, typer.Option(help="which problem")] = 0,
+    out: Annotated[Path | None, typer.Option(help="the PNG file; default: DOMAIN-STEPS-KIND-SEED.png")] = None,
+) -> None:
+    """Draw a problem of the dev split, drawn as evaluation draws it; print what to ask about it, and the answer."""
+    from xreasoner.micro.draw import draw_problem
+
+    path = out or Path(f"{domain}-{steps}-{kind}-{seed}.png")
+    typer.echo(draw_problem(domain, steps, kind, seed, path))
 
 
 def main() -> None:
@@ -133,11 +160,22 @@ def main() -> None:
     try:
         app()
     except UserError as e:
-        typer.echo(f"error: {e}", err=True)
-        sys.exit(2)
+        _fail(str(e), 2)
     except StageFailed as e:
-        typer.echo(f"error: {e}", err=True)
-        sys.exit(1)
+        _fail(str(e), 1)
+    except OSError as e:
+        sentence = disk_sentence(e)
+        if sentence is None:
+            raise
+        _fail(sentence, 2)
+
+
+def _fail(sentence: str, code: int) -> None:
+    """The sentence may quote a model, a dataset or a log: the terminal obeys nothing in it."""
+    from xreasoner.chat.screen import printable
+
+    typer.echo(f"error: {printable(sentence)}", err=True)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -31,14 +31,16 @@ class Frozen(BaseModel):
 
 
 class ModelSpec(Frozen):
-    """`base`: a folder, a hub id, or "micro" for the base that comes with the package."""
+    """`base`: a folder, a hub id, or "micro" for the base that comes with the package; `label`: its name in reports."""
 
     base: str
+    label: Annotated[str, Field(min_length=1, max_length=40)] | None = None
     max_pixels: Positive | None = None
 
 
 class DataSpec(Frozen):
-    """`name` is an entry of DATASETS; `options` are that dataset's own, checked when it is opened."""
+    """`name` is an entry of DATASETS, or an earlier distill stage whose traces are meant (with nothing but `rows`
+    beside it); `options` are that dataset's own, checked when it is opened."""
 
     name: str
     path: str | None = None
@@ -106,6 +108,19 @@ class RlSpec(TrainSpec):
         return self
 
 
+class DistillSpec(Frozen):
+    """A teacher answers the questions of `data`; its verified traces are the training data of a later stage."""
+
+    name: Name = "traces"
+    teacher: Name  # "base" or an earlier stage
+    data: DataSpec
+    samples_per_question: Positive
+    temperature: Rate = 1.0
+    think_budget: Positive
+    answer_budget: Positive
+    keep: Literal["shortest", "random", "all"] = "shortest"
+
+
 class ControlsSpec(Frozen):
     checkpoints: tuple[str, ...]
     images: tuple[ImageControl, ...]
@@ -129,11 +144,19 @@ class LaunchSpec(Frozen):
     threads: Positive = 1  # CPU threads of each
 
 
+KINDS: dict[str, type[SftSpec | RlSpec | DistillSpec]] = {"sft": SftSpec, "rl": RlSpec, "distill": DistillSpec}
+
+
+def kind_of(stage: SftSpec | RlSpec | DistillSpec) -> str:
+    """The tag that a stage is written with: sft, rl or distill."""
+    return next(kind for kind, of in KINDS.items() if isinstance(stage, of))
+
+
 class Recipe(Frozen):
     name: Name
     seed: NonNegative = 0
     model: ModelSpec
-    stages: tuple[SftSpec | RlSpec, ...] = Field(min_length=1)
+    stages: tuple[SftSpec | RlSpec | DistillSpec, ...] = Field(min_length=1)
     final: Name | None = None  # the stage whose VLM becomes final/; None: the last
     eval: EvalSpec
     launch: LaunchSpec = LaunchSpec()
@@ -141,23 +164,23 @@ class Recipe(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _untag_stages(cls, value: Any) -> Any:
-        """Stages are written `- sft: {...}` or `- rl: {...}`; the tag chooses the class."""
+        """Stages are written `- sft: {...}`, `- rl: {...}` or `- distill: {...}`; the tag chooses the class."""
         if not isinstance(value, Mapping) or not isinstance(value.get("stages"), list):
             return value
-        kinds: dict[str, type[TrainSpec]] = {"sft": SftSpec, "rl": RlSpec}
         stages = []
         for stage in value["stages"]:
             if isinstance(stage, Mapping):
-                if len(stage) != 1 or next(iter(stage)) not in kinds:
-                    raise ValueError(f"a stage is written `- sft: {{...}}` or `- rl: {{...}}`, not with {list(stage)}")
+                if len(stage) != 1 or next(iter(stage)) not in KINDS:
+                    written = " or ".join(f"`- {kind}: {{...}}`" for kind in KINDS)
+                    raise ValueError(f"a stage is written {written}, not with {list(stage)}")
                 kind, body = next(iter(stage.items()))
-                stage = kinds[kind].model_validate(body)
+                stage = KINDS[kind].model_validate(body)
             stages.append(stage)
         return {**value, "stages": stages}
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Recipe:
-        known = ["base"]
+        known, traces = ["base"], list[str]()
         for stage in self.stages:
             if (
                 stage.name in RESERVED
@@ -167,11 +190,25 @@ class Recipe(Frozen):
                 raise ValueError(
                     f"a stage cannot be called `{stage.name}`, which names something else; give another `name`"
                 )
-            if stage.name in known:
+            if stage.name in known + traces:
                 raise ValueError(f"two stages are called `{stage.name}`; give one of them another `name`")
-            if stage.start is not None and stage.start not in known:
-                raise ValueError(f"stage `{stage.name}` starts from `{stage.start}`, which is none of {known}")
-            known.append(stage.name)
+            start = stage.teacher if isinstance(stage, DistillSpec) else stage.start
+            if start is not None and start not in known:
+                raise ValueError(f"stage `{stage.name}` starts from `{start}`, which is none of {known}")
+            source = self.traces_of(stage.data)
+            if source is not None and source.name not in traces:
+                raise ValueError(
+                    f"stage `{stage.name}` takes the data `{source.name}`, which is a distill stage, but none before "
+                    "it; move the distill stage up or, if a dataset is meant, give it another `name`"
+                )
+            if source is not None and (stage.data.path is not None or stage.data.options):
+                raise ValueError(
+                    f"stage `{stage.name}` takes the traces of `{source.name}`, which have neither `path` nor "
+                    "`options`; remove them"
+                )
+            (traces if isinstance(stage, DistillSpec) else known).append(stage.name)
+        if len(known) == 1:
+            raise ValueError("the recipe trains nothing; add an `sft` or an `rl` stage")
         if self.final is not None and self.final not in known[1:]:
             raise ValueError(f"`final: {self.final}` is none of the stages {known[1:]}")
         wanted = (*self.eval.checkpoints, *(self.eval.controls.checkpoints if self.eval.controls else ()))
@@ -183,24 +220,32 @@ class Recipe(Frozen):
                 raise ValueError(f"eval names the checkpoint `{checkpoint}`, which is none of {known}")
         return self
 
-    def start_of(self, stage: TrainSpec) -> str:
+    @property
+    def training(self) -> tuple[SftSpec | RlSpec, ...]:
+        """The stages that give a checkpoint."""
+        return tuple(s for s in self.stages if not isinstance(s, DistillSpec))
+
+    def start_of(self, stage: SftSpec | RlSpec) -> str:
         """The checkpoint that a stage starts from."""
-        i = self.stages.index(stage)
-        return stage.start or (self.stages[i - 1].name if i else "base")
+        i = self.training.index(stage)
+        return stage.start or (self.training[i - 1].name if i else "base")
+
+    def traces_of(self, data: DataSpec) -> DistillSpec | None:
+        """The distill stage whose traces `data` means, if it means any."""
+        return next((s for s in self.stages if isinstance(s, DistillSpec) and s.name == data.name), None)
 
     @property
     def final_stage(self) -> str:
-        return self.final or self.stages[-1].name
+        return self.final or self.training[-1].name
 
     @property
     def checkpoints(self) -> tuple[str, ...]:
-        return self.eval.checkpoints or ("base", *(s.name for s in self.stages))
+        return self.eval.checkpoints or ("base", *(s.name for s in self.training))
 
     def to_document(self) -> dict[str, Any]:
         """The recipe as plain data, every default written out; `from_document` reads it back."""
         plain = self.model_dump(mode="json")
-        kinds = ["sft" if isinstance(s, SftSpec) else "rl" for s in self.stages]
-        plain["stages"] = [{kind: body} for kind, body in zip(kinds, plain["stages"], strict=True)]
+        plain["stages"] = [{kind_of(s): body} for s, body in zip(self.stages, plain["stages"], strict=True)]
         return plain
 
 
@@ -279,5 +324,5 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _known_keys() -> list[str]:
-    models: list[type[Frozen]] = [Recipe, ModelSpec, DataSpec, SftSpec, RlSpec, EvalSpec, ControlsSpec, LaunchSpec]
+    models: list[type[Frozen]] = [Recipe, ModelSpec, DataSpec, *KINDS.values(), EvalSpec, ControlsSpec, LaunchSpec]
     return sorted({key for model in models for key in model.model_fields})

@@ -11,41 +11,54 @@ from rich.table import Table
 from xreasoner.config import EvalSpec, ImageControl
 from xreasoner.errors import RecipeError
 from xreasoner.eval.benchmarks import suite_benchmarks
+from xreasoner.files import disk_guard, lock_folder
 from xreasoner.model.families import family_of
-from xreasoner.runs import disk_guard, folder_hash
-
-_MICRO_BUDGETS = (72, 6)  # recipes/micro.yaml
-_PAPER_BUDGETS = (4096, 1024)  # thoughts: paper section 3; the answer's share is not disclosed, our choice
+from xreasoner.runs import folder_hash
 
 
-def evaluate_model(model: Path, suite: str, image: str, limit: int | None, epochs: int, out: Path | None) -> None:
-    """Evaluates a VLM with forced exit and prints its cells; logs and samples go to `out`. One epoch is greedy, several
+def default_spec(suite: str, limit: int | None, epochs: int) -> EvalSpec:
+    """How a suite is evaluated outside of a recipe: the largest budgets of its benchmarks; one epoch is greedy, several
     sample at temperature 0.3 (paper section 3).
 
     Raises:
-        RecipeError: unknown suite or control. ModelError: no such model, or of no known family.
+        RecipeError: unknown suite. DataError: a file that it reads is not there.
     """
-    controls = get_args(ImageControl)
-    if image not in controls:
-        raise RecipeError(f"--image {image} is no control: choose one of {', '.join(controls)}.")
-    suite_benchmarks(suite)
-    family_of(model)
-    from xreasoner.eval.task import evaluate
-    from xreasoner.rollout.local import LocalSampler
-
-    think_budget, answer_budget = _MICRO_BUDGETS if suite == "micro" else _PAPER_BUDGETS
+    benchmarks = suite_benchmarks(suite)
     spec = EvalSpec(
         suite=suite,
         epochs=epochs,
         temperature=0.0 if epochs == 1 else 0.3,
-        think_budget=think_budget,
-        answer_budget=answer_budget,
+        think_budget=max(b.budgets[0] for b in benchmarks),
+        answer_budget=max(b.budgets[1] for b in benchmarks),
         limit=limit,
     )
+    for benchmark in benchmarks:
+        benchmark.check(spec.split)
+    return spec
+
+
+def evaluate_model(model: Path, suite: str, image: str, limit: int | None, epochs: int, out: Path | None) -> None:
+    """Evaluates a VLM with forced exit and prints its cells; logs and samples go to `out`.
+
+    Raises:
+        RunError: another process is evaluating into `out`, or it cannot be written.
+        RecipeError: unknown suite or control. DataError: the suite's file is not there. ModelError: no such model, or
+            of no known family.
+    """
+    controls = get_args(ImageControl)
+    if image not in controls:
+        raise RecipeError(f"--image {image} is no control: choose one of {', '.join(controls)}.")
+    spec = default_spec(suite, limit, epochs)
+    family_of(model)
+    from xreasoner.eval.task import evaluate
+    from xreasoner.rollout.local import LocalSampler
+
     weights = folder_hash(model)
     folder = out or Path("runs") / f"eval-{model.resolve().name}-{weights[:8]}-{suite}-{image}"
     console = Console()
-    with disk_guard(folder), console.status("loading") as status:
+    with disk_guard(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with disk_guard(folder), lock_folder(folder), console.status("loading") as status:
         cells = evaluate(
             LocalSampler.from_dir(model),
             checkpoint=model.resolve().name,

@@ -18,13 +18,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from xreasoner.errors import StageFailed, UserError
 
-USER_ERROR_EXIT = 2  # a worker that a person can help exits so, and its last line is the sentence
+USER_ERROR_EXIT = 2  # a worker that a person can help exits so, once it has sent the sentence
 _TICK_SECONDS = 0.1
 _CHECK_PARENT_SECONDS = 0.5
 
@@ -46,6 +47,7 @@ class Running:
 
     job: Job
     process: BaseProcess
+    sentence: Connection  # what the worker says to a person before it ends
     began: float = field(default_factory=time.monotonic)
     latest: dict[str, Any] = field(default_factory=dict)
     offset: int = 0
@@ -64,7 +66,8 @@ class Running:
         whole, newline, _ = fresh.rpartition(b"\n")
         if newline:
             self.offset += len(whole) + 1
-            self.latest = json.loads(whole.rpartition(b"\n")[2])
+            with contextlib.suppress(ValueError):  # a line that a full disk has torn
+                self.latest = json.loads(whole.rpartition(b"\n")[2])
 
 
 def run_jobs(
@@ -96,7 +99,7 @@ def run_jobs(
                 if code is not None:
                     running.remove(one)
                     if code != 0:
-                        raise _failure(one.job, code)
+                        raise _failure(one, code)
                     seconds[one.job.name] = one.seconds
             on_tick(running, list(seconds))
     finally:
@@ -108,16 +111,18 @@ def _start(job: Job, context: Any) -> Running:
     job.log_file.parent.mkdir(parents=True, exist_ok=True)
     job.progress_file.touch()
     offset = job.progress_file.stat().st_size  # an earlier attempt's entries are not this one's
-    process = context.Process(target=_work, args=(job,), name=job.name)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(job, sender), name=job.name)
     process.start()
-    return Running(job, process, offset=offset)
+    sender.close()
+    return Running(job, process, receiver, offset=offset)
 
 
-def _work(job: Job) -> None:
+def _work(job: Job, sentence: Connection) -> None:
     """The life of a worker."""
     os.setsid()  # Ctrl-C reaches the parent alone, which then ends the workers in order
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    with job.log_file.open("ab") as log, open(os.devnull) as nothing:
+    with job.log_file.open("ab") as log, open(os.devnull, "r+b", buffering=0) as nothing:
         # A worker of a killed run may live a moment longer; two never work in one folder.
         fcntl.flock(log, fcntl.LOCK_EX)
         os.dup2(nothing.fileno(), 0)
@@ -126,7 +131,12 @@ def _work(job: Job) -> None:
         try:
             job.run()
         except UserError as e:
-            print(f"error: {' '.join(str(e).split())}", file=sys.stderr, flush=True)
+            sentence.send_bytes(" ".join(str(e).split()).encode())
+            try:
+                print(f"error: {e}", file=sys.stderr, flush=True)
+            except OSError:  # the disk of the log is full, and what it did not take would be written again at the exit
+                os.dup2(nothing.fileno(), 1)
+                os.dup2(nothing.fileno(), 2)
             sys.exit(USER_ERROR_EXIT)
 
 
@@ -137,11 +147,18 @@ def _die_with_parent() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _failure(job: Job, code: int) -> Exception:
+def _failure(one: Running, code: int) -> Exception:
+    job = one.job
+    if code == USER_ERROR_EXIT:
+        with contextlib.suppress(EOFError):
+            return UserError(one.sentence.recv_bytes().decode())
     lines = [line for line in job.log_file.read_text(errors="replace").splitlines() if line.strip()]
     last = lines[-1] if lines else "it printed nothing"
-    if code == USER_ERROR_EXIT:
-        return UserError(last.removeprefix("error: "))
+    if code == -signal.SIGKILL:
+        return StageFailed(
+            f"The stage {job.name} was ended by SIGKILL, as systems do where memory runs out: run the same command "
+            f"again to continue (what it printed: {job.log_file})"
+        )
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"failed with exit code {code}"
     return StageFailed(f"The stage {job.name} {how}; its last line was: {last} (all of it: {job.log_file})")
 

@@ -11,8 +11,6 @@ Nothing half-written is ever taken for whole: files and folders are written asid
 from __future__ import annotations
 
 import difflib
-import errno
-import fcntl
 import hashlib
 import importlib.metadata
 import json
@@ -22,38 +20,15 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from xreasoner.config import Recipe
-from xreasoner.errors import RunError
-
-_LOCK_PATIENCE_SECONDS = 3.0  # a run that was just stopped may need a moment to end
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Writes a text file so that a reader sees the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with aside.open("w", encoding="utf-8") as f:
-            f.write(text)
-            f.flush()
-            os.fsync(f.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    write_atomic(path, json.dumps(value, indent=1) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+from xreasoner.errors import ModelError, RunError
+from xreasoner.files import damaged, disk_guard, disk_sentence, lock_folder, read_json, write_atomic, write_json
 
 
 def fingerprint(value: Any) -> str:
@@ -71,19 +46,6 @@ def folder_hash(folder: Path, suffixes: tuple[str, ...] = (".safetensors", ".jso
     return digest.hexdigest()
 
 
-@contextmanager
-def disk_guard(folder: Path) -> Iterator[None]:
-    """Turns "no space left" into a sentence."""
-    try:
-        yield
-    except OSError as e:
-        if e.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RunError(
-                f"The disk that holds {folder} is full: free some space and run the same command again."
-            ) from e
-        raise
-
-
 class JobDir:
     """The folder of one job (a stage of training, an evaluation) of a run."""
 
@@ -99,8 +61,18 @@ class JobDir:
         return self.path / "log.txt"
 
     def manifest(self) -> dict[str, Any] | None:
+        """What `finish` wrote, or None before. Raises RunError where it is damaged."""
         path = self.path / "manifest.json"
-        return read_json(path) if path.exists() else None
+        if not path.exists():
+            return None
+        manifest = read_json(path)
+        if not isinstance(manifest, dict) or not {"inputs", "seconds", "summary"} <= manifest.keys():
+            raise damaged(path, path)
+        return manifest
+
+    def result(self, name: str) -> Any:
+        """What a JSON file beside the manifest of a finished job holds. Raises RunError where it is not whole."""
+        return read_json(self.path / name, remove=self.path / "manifest.json")
 
     def finish(self, job: str, kind: str, inputs: str, started: float, summary: dict[str, Any]) -> None:
         """Writes the manifest, which is what makes a job finished."""
@@ -119,11 +91,28 @@ class JobDir:
         return entries
 
     def begin(self, inputs: str) -> None:
-        """Makes the folder ready for a job with these inputs: what an attempt with others left is cleared away."""
+        """Makes the folder ready for a job with these inputs: what an attempt with others left is cleared away, even
+        where an earlier clearing was broken off, and a torn last line of progress is ended."""
         marker = self.path / "inputs"
-        if marker.exists() and marker.read_text() != inputs:
+        if self.path.exists() and not (marker.exists() and marker.read_text() == inputs):
             shutil.rmtree(self.path)
         write_atomic(marker, inputs)
+        if self.progress_file.exists() and self.progress_file.read_bytes()[-1:] not in (b"", b"\n"):
+            with self.progress_file.open("a") as f:
+                f.write("\n")
+
+    @contextmanager
+    def model_guard(self) -> Iterator[Path]:
+        """Around work with a model that this job made; yields the job's folder. A ModelError becomes a RunError, for
+        what a run made itself is mended by making it again."""
+        try:
+            yield self.path
+        except ModelError as e:
+            damaged_model = (
+                f"A model of this run cannot be used: {e} If it was damaged, remove {self.path} and run the same "
+                "command again."
+            )
+            raise RunError(disk_sentence(e, self.path) or damaged_model) from e
 
     def report_progress(self, entry: dict[str, Any]) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
@@ -155,10 +144,9 @@ class RunDir:
                 )
         elif root.exists() and (not root.is_dir() or any(not p.name.startswith(".") for p in root.iterdir())):
             raise RunError(f"{root} exists and is not a run of xreasoner: give another --out.")
-        try:
-            write_atomic(path, document)
-        except PermissionError:
-            raise RunError(f"Cannot write to {root}: give an --out that you may write to.") from None
+        if not path.exists():
+            with disk_guard(root):
+                write_atomic(path, document)
         return cls(root, recipe)
 
     @classmethod
@@ -178,20 +166,9 @@ class RunDir:
     def pictures(self) -> Path:
         return self.root / "pictures"
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Holds the folder against a second run."""
-        with (self.root / ".lock").open("w") as f:
-            deadline = time.monotonic() + _LOCK_PATIENCE_SECONDS
-            while True:
-                try:
-                    fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise RunError(f"Another process is working in {self.root}: wait for it or stop it.") from None
-                    time.sleep(0.2)
-            yield
+    def lock(self) -> AbstractContextManager[None]:
+        """Holds the run against a second process (see lock_folder)."""
+        return lock_folder(self.root)
 
     def write_provenance(self, command: str, hashes: dict[str, str]) -> None:
         """Who made this, with what: versions, hardware, git state and hashes. What continues a run stands beside what
@@ -214,8 +191,9 @@ class RunDir:
 
     def add_hashes(self, hashes: dict[str, str]) -> None:
         """Adds to the hashes of provenance.json."""
-        record = read_json(self.root / "provenance.json")
-        write_json(self.root / "provenance.json", {**record, "hashes": {**record.get("hashes", {}), **hashes}})
+        path = self.root / "provenance.json"
+        record = read_json(path) if path.exists() else {}
+        write_json(path, {**record, "hashes": {**record.get("hashes", {}), **hashes}})
 
 
 def _difference(old: str, new: str) -> str:

@@ -1,14 +1,18 @@
+import itertools
 import json
+from pathlib import Path
 
 import pytest
 
-from xreasoner import prompts
+from xreasoner import config, prompts
 from xreasoner.config import DataSpec
 from xreasoner.data.datasets import DATASETS, check_spec, load_training
 from xreasoner.data.gsm8k import read_gsm8k
 from xreasoner.errors import DataError, RecipeError
 from xreasoner.types import Example, Image, Message
 from xreasoner.verify.verifiers import check_gold
+
+RECIPES = Path(__file__).parents[2] / "recipes"
 
 
 def line(question="Two and two?", answer="It is <<2+2=4>>4.\n#### 1,004"):
@@ -53,7 +57,7 @@ def test_micro_sets_are_text_with_golds_that_pass(name):
     rows = load_training(DataSpec(name=name, rows=20), seed=3)
     assert len(rows) == 20
     assert all(check_gold(row).outcome == "correct" for row in rows)
-    assert {row.tags["domain"] for row in rows} == {"clinic" if "clinic" in name else "math"}
+    assert {row.tags["domain"] for row in rows} == {name.split("-")[1]}
 
 
 @pytest.mark.parametrize(
@@ -63,6 +67,7 @@ def test_micro_sets_are_text_with_golds_that_pass(name):
         (DataSpec(name="gsm8k"), "`path`"),
         (DataSpec(name="gsm8k", path="/nowhere.jsonl"), "/nowhere.jsonl"),
         (DataSpec(name="micro-math"), "`rows`"),
+        (DataSpec(name="micro-math", rows=2, path="."), "remove its `path`"),
         (DataSpec(name="micro-math", rows=2, options={"stps": [2]}), "stps"),
         (DataSpec(name="gsm8k", options={"steps": [2]}), "no options"),
     ],
@@ -79,6 +84,17 @@ def test_an_image_in_training_data_is_refused(monkeypatch):
     monkeypatch.setitem(DATASETS, "pictures", lambda spec, seed: [row])
     with pytest.raises(DataError, match="Row r1 of pictures holds an image: training sees text only"):
         load_training(DataSpec(name="pictures"), 0)
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda p: p.stem)
+def test_no_stage_asks_again_what_a_worked_answer_was_shown_of(path):
+    """Stages that draw from one set draw independently; answers without a chain are a control, not on the way."""
+    drawn = [s.data for s in config.load(path).stages if s.data.name in DATASETS and "direct" not in s.data.name]
+    first = [load_training(d.model_copy(update={"rows": 30}), 0) for d in drawn]
+    assert len(drawn) > 1
+    for one, other in itertools.combinations(first, 2):
+        same = [a.messages == b.messages for a, b in zip(one, other, strict=True)]
+        assert sum(same) == 0
 
 
 def test_the_check_opens_nothing(tmp_path):

@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from xreasoner.errors import RecipeError
+from xreasoner.errors import DataError, RecipeError
 from xreasoner.eval import benchmarks
 from xreasoner.eval.benchmarks import BENCHMARKS, SUITES, Benchmark, first_of_each, suite_benchmarks
 from xreasoner.types import Example, Image, Message
@@ -58,13 +58,27 @@ def test_micro_has_the_sizes_of_its_table(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmarks, "_MICRO_PER_STEPS", {1: 2, 2: 2, 3: 3, 4: 3})
     examples = BENCHMARKS["micro"].examples("dev", tmp_path)
     sizes = Counter((e.tags["domain"], e.tags["modality"], e.tags["steps"]) for e in examples)
-    assert len(sizes) == 16
-    assert sizes["clinic", "image", "3"] == 3
+    assert len(sizes) == 24
+    assert sizes["clinic", "image", "3"] == sizes["clinic", "chart", "3"] == 3
     assert sizes["math", "text", "1"] == 2
     control = BENCHMARKS["micro"].control_examples("dev", tmp_path, 4)
-    assert Counter((e.tags["domain"], e.tags["steps"]) for e in control) == {
-        (domain, steps): 2 for domain in ("math", "clinic") for steps in ("3", "4")
+    assert Counter((e.tags["domain"], e.tags["modality"], e.tags["steps"]) for e in control) == {
+        (d, m, steps): 2 for d in ("math", "clinic") for m in ("image", "chart") for steps in ("3", "4")
     }
+
+
+def test_a_benchmark_says_what_file_it_lacks(tmp_path, monkeypatch):
+    monkeypatch.setenv(benchmarks.DATA_VARIABLE, str(tmp_path))
+    with pytest.raises(DataError) as caught:
+        BENCHMARKS["gsm8k"].check("dev")
+    message = str(caught.value)
+    assert "reads $XREASONER_DATA/gsm8k/dev.jsonl" in message
+    assert f"({tmp_path}/gsm8k/dev.jsonl)" in message
+    assert "fetch it from https://github.com/openai/grade-school-math" in message
+    (tmp_path / "gsm8k").mkdir()
+    (tmp_path / "gsm8k" / "dev.jsonl").write_text("")
+    BENCHMARKS["gsm8k"].check("dev")
+    BENCHMARKS["micro"].check("test")
 
 
 def test_gsm8k_examples(tmp_path, monkeypatch):

@@ -231,6 +231,25 @@ def test_controls_reach_the_sampler(suite, tmp_path):
         run(Seeded(), tmp_path, control="none")
 
 
+@pytest.mark.parametrize("damage", ["cut", "torn"])
+def test_a_damaged_log_is_left_aside_and_its_samples_are_asked_again(suite, tmp_path, damage, caplog):
+    suite(made(40))
+    cells = run(Seeded(), tmp_path)
+    before = rows_of(tmp_path)
+    [log] = (tmp_path / "inspect").glob("*.eval")
+    whole = log.read_bytes()
+    middle = len(whole) // 3
+    log.write_bytes(whole[: len(whole) // 2] if damage == "cut" else whole[:middle] + bytes(64) + whole[middle + 64 :])
+    again = Seeded()
+    assert run(again, tmp_path) == cells
+    assert sum(again.batches) == 40
+    assert rows_of(tmp_path) == before
+    assert "is damaged and is left aside" in caplog.text
+    idle = Seeded()
+    assert run(idle, tmp_path) == cells
+    assert idle.batches == []
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

@@ -24,9 +24,30 @@ def test_training_sees_text_only_and_training_chains_only() -> None:
         assert world.split_of(start, operations) == "train"
 
 
+def test_draws_are_independent() -> None:
+    first, again, second = (training_examples(300, 0, steps=(3, 4), draw=draw) for draw in (0, 0, 1))
+    assert first == again
+    assert first == training_examples(300, 0, steps=(3, 4))
+    # 300 of each among over a million pages: hardly a chance to meet
+    assert len(pages_of(first) & pages_of(second)) < 3
+
+
 def test_direct_replies_hold_the_answer_alone() -> None:
     row = training_examples(1, seed=0, direct=True)[0]
     assert row.response == f"<answer> {row.gold} </answer>"
+
+
+def test_the_problems_do_not_depend_on_the_replies() -> None:
+    worked, direct = (training_examples(50, seed=0, direct=d, p_ramble=0.5) for d in (False, True))
+    assert [r.messages for r in worked] == [r.messages for r in direct]
+
+
+def test_rehearsal_mixes_the_general_domains_in() -> None:
+    rows = training_examples(400, seed=0, domain="specialist", rehearse=0.3)
+    shares = {d: sum(r.tags["domain"] == d for r in rows) / 400 for d in ("math", "clinic", "specialist")}
+    assert shares == pytest.approx({"math": 0.15, "clinic": 0.15, "specialist": 0.7}, abs=0.06)
+    with pytest.raises(DataError, match="between 0 and 1"):
+        training_examples(1, 0, rehearse=2)
 
 
 def test_unknown_lengths_are_refused() -> None:
@@ -34,29 +55,50 @@ def test_unknown_lengths_are_refused() -> None:
         training_examples(1, 0, steps=(9,))
 
 
-def test_evaluation_asks_the_same_problems_twice_and_never_trained_chains(tmp_path: Path) -> None:
+def test_evaluation_asks_the_same_problems_in_each_modality_and_never_trained_chains(tmp_path: Path) -> None:
     rows = evaluation_examples("test", {1: 3, 3: 5}, tmp_path)
-    assert len(rows) == 2 * 2 * (3 + 5)
+    assert len(rows) == 2 * 3 * (3 + 5)
     by_cluster: dict[str, list] = {}
     for row in rows:
         by_cluster.setdefault(row.tags["cluster"], []).append(row)
-    for text, image in by_cluster.values():
-        assert (text.tags["modality"], image.tags["modality"], text.gold) == ("text", "image", image.gold)
+    for text, image, chart in by_cluster.values():
+        assert [r.tags["modality"] for r in (text, image, chart)] == ["text", "image", "chart"]
+        assert text.gold == image.gold == chart.gold
+        assert not text.images
         assert Path(image.images[0].path).is_file()
+        assert Path(chart.images[0].path).is_file()
     assert pages_of(rows).isdisjoint(pages_of(training_examples(2000, 0)))
     with pytest.raises(DataError, match="dev or test"):
         evaluation_examples("train", {3: 1}, tmp_path)
 
 
+def test_a_chart_hides_the_start_value_and_nothing_else(tmp_path: Path) -> None:
+    problem = world.Problem("math", 4, ("x9", "-2"), ("h", "a", "c"))
+    example = examples.example_of(problem, "chart", "id", "cluster", tmp_path / "p.png")
+    assert example.messages[0].content[1] == "h= chart \n a= x9 h \n c= -2 a \n ask c"
+    again = examples.example_of(problem, "image", "id", "cluster", tmp_path / "q.png")
+    assert again.messages[0].content[1] == "ask c"
+
+
 def test_pictures_are_a_function_of_page_and_seed(tmp_path: Path) -> None:
-    lines = world.Problem("math", 4, ("x9", "-2"), ("h", "a", "c")).lines
-    first, again, other = (np.asarray(glyphs.draw_page(lines, seed)) for seed in (1, 1, 2))
+    page = glyphs.page(world.Problem("math", 4, ("x9", "-2"), ("h", "a", "c")).lines)
+    first, again, other = (np.asarray(glyphs.draw(page, seed)) for seed in (1, 1, 2))
     assert first.shape == (3 * glyphs.CELL, world.COLUMNS * glyphs.CELL, 3)
     assert (first == again).all()
     assert (first != other).any()
-    glyphs.save_page(lines, 1, tmp_path / "p.png")
+    glyphs.save(page, 1, tmp_path / "p.png")
     assert (np.asarray(Image.open(tmp_path / "p.png")) == first).all()
     assert [p.name for p in tmp_path.iterdir()] == ["p.png"]
+
+
+def test_bars_are_as_tall_as_their_values() -> None:
+    chart = glyphs.chart([("g", 0), ("e", 9), ("b", 4)])
+    picture = np.asarray(glyphs.draw(chart, 3)).astype(int)
+    assert picture.shape == (4 * glyphs.CELL, 3 * glyphs.CELL, 3)
+    middle = [picture[: 3 * glyphs.CELL, i * glyphs.CELL + 11 : i * glyphs.CELL + 17].mean((1, 2)) for i in range(3)]
+    tall = [int((column < 176).sum()) for column in middle]  # paper is at least 200 but for noise, ink at most 150
+    assert tall[1] - tall[2] == pytest.approx(5 * 8, abs=4)
+    assert tall[2] - tall[0] == pytest.approx(4 * 8, abs=4)
 
 
 def test_renderings_of_training_and_evaluation_differ() -> None:
@@ -67,8 +109,11 @@ def test_renderings_of_training_and_evaluation_differ() -> None:
 
 
 def test_short_lines_end_in_blank_cells() -> None:
-    blank = glyphs.CELL_ID[glyphs.BLANK]
-    assert list(glyphs.page_cells([["a=", "3"]])) == [glyphs.CELL_ID["a="], glyphs.CELL_ID["3"], blank]
+    assert glyphs.page([["a=", "3"]]).words == ("a=", "3", glyphs.BLANK)
+
+
+def test_every_cell_of_a_bar_reads_as_its_value() -> None:
+    assert glyphs.chart([("g", 0), ("e", 9)]).readings == ("0", "9") * 3 + ("g", "e")
 
 
 def test_seeds_do_not_depend_on_the_process() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from xreasoner.errors import DataError
 from xreasoner.micro import world
-from xreasoner.micro.world import DRUGS, OPERATIONS, Problem, split_of
+from xreasoner.micro.world import DRUGS, OPERATIONS, SPECIALIST_DRUGS, Problem, split_of
 
 PROBLEM = Problem("clinic", start=7, operations=("vir", "sar"), names=("cr", "mg", "K"))  # vir is x7, sar is +2
 
@@ -24,6 +24,20 @@ def test_drugs_are_the_operations_renamed() -> None:
         assert [world.apply(v, drug) for v in range(10)] == [world.apply(v, operation) for v in range(10)]
 
 
+def test_a_specialists_drugs_are_others_with_effects_of_their_own() -> None:
+    assert set(SPECIALIST_DRUGS).isdisjoint(DRUGS)
+    assert sorted(SPECIALIST_DRUGS.values()) == sorted(OPERATIONS)
+    assert world.apply(7, "pax") == 5
+
+
+def test_a_chart_has_the_start_value_among_others() -> None:
+    bars = dict(world.chart_bars(random.Random(1), PROBLEM))
+    assert bars.pop("cr") == 7
+    assert 2 <= len(bars) <= 3
+    assert set(bars).isdisjoint(PROBLEM.names)
+    assert PROBLEM.charted_lines == [["cr:", "chart"], ["mg:", "vir", "cr"], ["K:", "sar", "mg"]]
+
+
 def test_a_clinic_chain_is_split_as_its_mathematics_twin() -> None:
     for start in range(10):
         for a, b in [("zol", "mab"), ("pri", "cin"), ("nib", "tin")]:
@@ -37,7 +51,7 @@ def test_split_shares() -> None:
     assert share["dev"] == pytest.approx(0.05, abs=0.01)
 
 
-@given(st.integers(0, 10**6), st.sampled_from(["math", "clinic", "mixed"]), st.integers(2, 4))
+@given(st.integers(0, 10**6), st.sampled_from(["math", "clinic", "specialist", "mixed"]), st.integers(2, 4))
 def test_drawn_problems_keep_to_their_split(seed: int, domain: world.Domain, steps: int) -> None:
     for split in ("train", "dev", "test"):
         problem = world.draw(random.Random(seed), domain, steps, split)

@@ -280,11 +280,11 @@ def test_a_failure_leaves_nothing_and_a_leftover_does_not_disturb(make_vlm, tmp_
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "write_shards", full_disk)
-        with pytest.raises(RunError, match="No space left"):
+        with pytest.raises(RunError, match="is full"):
             detach(vlm, tmp_path / "tower")
     assert not list(tmp_path.glob("*tower*"))
-    (tmp_path / ".tower.partial").mkdir()
-    (tmp_path / ".tower.partial/junk.json").write_text("{}")
+    (tmp_path / ".part-tower").mkdir()
+    (tmp_path / ".part-tower/junk.json").write_text("{}")
     detach(vlm, tmp_path / "tower")
     assert not (tmp_path / "tower/junk.json").exists()
     assert not list(tmp_path.glob(".*"))

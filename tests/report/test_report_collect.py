@@ -23,6 +23,7 @@ def test_a_finished_run_is_read_whole(tmp_path: Path) -> None:
     assert run.title == "micro, seed 0"
     assert run.path_to_final == ("base", "sft", "rl")
     assert run.checkpoints == ("base", "sft", "rl", "base-think", "sft-direct")
+    assert run.trained_on == {("math", "text"): "rl"}
     assert run.kinds == (("math", "text"), ("math", "image"), ("clinic", "text"), ("clinic", "image"))
     assert len(run.samples["rl"]) == 160
     assert run.samples["rl"][0].steps == 1  # tags are text, steps a number
@@ -103,7 +104,19 @@ def test_broken_files_never_crash(tmp_path: Path, name: str, content: bytes) -> 
     assert "<html" in render([collect(tmp_path)])
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "{", "stages: 3", "stages: [3, {sft: 4}]", "\x00", "final: rl"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1, 2]",
+        "{",
+        "stages: 3",
+        "stages: [{sft: {name: base}}]",
+        "model: [1]",
+        "stages: [3, {sft: 4}]",
+        "\x00",
+        "final: rl",
+    ],
+)
 def test_broken_recipes_never_crash(tmp_path: Path, text: str) -> None:
     assert collect(recipe(tmp_path, text)).path_to_final[0] == "base"
 
@@ -116,6 +129,50 @@ def test_the_path_follows_the_starts_of_the_recipe(tmp_path: Path) -> None:
     assert collect(recipe(tmp_path, text + "side")).path_to_final == ("base", "side")
     circle = "stages: [{sft: {name: a, start: b}}, {sft: {name: b, start: a}}]"
     assert collect(recipe(tmp_path, circle)).path_to_final == ("base", "a", "b")
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (None, {}),
+        ([], {}),
+        ([["clinic", "text"], ["math", "text"]], {("clinic", "text"): "rl", ("math", "text"): "rl"}),
+        # one row that does not say, and the others are not all of it
+        ([["math", "text"], ["", ""]], {}),
+        ([["math", "text"], ["clinic", ""]], {}),
+        ([["math", "text"], ["", "text"]], {}),
+        ([["math", "text"], 3], {}),
+        ([["math", "text"], ["a"]], {}),
+        ([["math", 3]], {}),
+        ([["math", []]], {}),
+        ({"math": "text"}, {}),
+    ],
+)
+def test_what_was_trained_on_is_read_where_every_row_says_it(tmp_path: Path, written: object, expected: dict) -> None:
+    text = "stages: [{sft: {data: {name: micro-math}}}, {rl: {data: {name: micro-clinic}}}]"
+    (recipe(tmp_path, text) / "results.json").write_text(json.dumps({"trained_on": written}))
+    assert collect(tmp_path).trained_on == expected
+
+
+def test_a_distillation_makes_no_checkpoint(tmp_path: Path) -> None:
+    text = "stages: [{distill: {name: traces, data: {name: micro-clinic}}}, {sft: {data: {name: traces}}}]"
+    assert collect(recipe(tmp_path, text)).path_to_final == ("base", "sft")
+
+
+def test_text_stands_before_pictures_and_those_before_charts(tmp_path: Path) -> None:
+    cell = {"checkpoint": "rl", "n": 10, "accuracy": 0.5}
+    kinds = [(d, m) for d in ("clinic", "math") for m in ("other", "chart", "image", "text")]
+    cells = [cell | {"domain": d, "modality": m} for d, m in kinds]
+    document = {"cells": cells, "trained_on": [["math", "text"]]}
+    (recipe(tmp_path) / "results.json").write_text(json.dumps(document))
+    order = [(d, m) for d in ("math", "clinic") for m in ("text", "image", "chart", "other")]
+    assert collect(tmp_path).kinds == tuple(order)
+
+
+def test_warnings_that_differ_in_numbers_are_one(tmp_path: Path) -> None:
+    rows = [{"step": i, "warnings": [f"entropy 0.0{i}", "other"][: 1 + (i == 1)]} for i in (1, 2, 3)]
+    write_lines(recipe(tmp_path) / "stages" / "rl" / "progress.jsonl", rows)
+    assert collect(tmp_path).jobs[0].warnings == {"entropy 0.03": 3, "other": 1}
 
 
 def test_long_texts_are_shortened_when_read(tmp_path: Path) -> None:
@@ -138,7 +195,7 @@ SAMPLE = st.dictionaries(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(SAMPLE, max_size=4), st.lists(st.dictionaries(st.sampled_from(["step", "of", "loss", "warnings"]), JSON))
 )

@@ -1,10 +1,15 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
-from report_run_folder import KINDS
+from report_run_folder import KINDS, write_med, write_run
 from test_report_tables import cell, run_of
 
-from xreasoner.report.findings import findings, kind_label
+from xreasoner.report.collect import collect
+from xreasoner.report.findings import findings
+from xreasoner.report.formats import kind_label
+from xreasoner.report.lineage import join_chains
+from xreasoner.report.render import render
 from xreasoner.report.rundata import Cell, RunData
 
 
@@ -76,5 +81,60 @@ def test_a_run_without_its_base_compares_nothing() -> None:
 
 
 def test_unknown_domains_keep_their_names() -> None:
-    assert kind_label(("MMMU", "chart")) == "MMMU in chart"
+    assert kind_label(("MMMU", "chart")) == "MMMU in bar charts"
     assert findings([replace(run_of(), path=Path("x"))]).details == ()
+
+
+def test_what_it_was_trained_on_is_named_where_it_is_known() -> None:
+    run = replace(run_with(all_kinds(0.1), all_kinds(0.9)), trained_on={KINDS[0]: "rl"})
+    assert findings([run]).headline.startswith("Post-training on mathematics in text alone (SFT+RL) raised")
+    assert findings([run_with(all_kinds(0.1), all_kinds(0.9))]).headline.startswith("Post-training on text alone")
+
+
+def test_where_nobody_can_tell_what_it_was_trained_on_nothing_is_called_unseen(tmp_path: Path) -> None:
+    root = write_run(tmp_path, n=20)
+    results = json.loads((root / "results.json").read_text())
+    for written in ([["", ""]], []):
+        (root / "results.json").write_text(json.dumps(results | {"trained_on": written}))
+        page = render([collect(root)])
+        assert "Post-training on text alone (SFT+RL)" in page
+        assert "Never shown in post-training" not in page
+    (root / "results.json").write_text(json.dumps(results))
+    assert "Never shown in post-training" in render([collect(root)])
+
+
+def test_the_fewest_problems_are_those_of_every_sentence() -> None:
+    def least(*more: Cell, **changes: object) -> str:
+        run = replace(run_with(all_kinds(0.1), all_kinds(0.9), *more), constant={"math": 0.11}, **changes)  # type: ignore[arg-type]
+        return findings([run]).details[-1]
+
+    assert "at least 1,000 a kind" in least()
+    assert "at least 70 a kind" in least(cell("sft", 0.5, n=70))  # the last stage
+    assert "at least 60 a kind" in least(cell("rl", 0.1, n=60, modality="image", control="blank"))
+    assert "at least 50 a kind" in least(cell("rl", 0.9, n=50, modality="chart"))  # held against text alone
+    assert "at least 1,000 a kind" in least(cell("beside", 0.5, n=9))  # in no sentence
+    first, later = run_of(path_to_final=("base", "rl")), run_of(path_to_final=("base", "med"))
+    path = {"path_to_final": ("base", "sft", "rl", "med"), "parts": (first, later)}
+    assert "at least 40 a kind" in least(cell("med", 0.9, n=40), **path)
+
+
+def test_pictures_are_held_against_text() -> None:
+    rl = dict(zip(KINDS, (0.9, 0.5, 0.7, 0.75), strict=True))
+    said = "SFT+RL against its own answers in text, in points: mathematics −40.0 in pictures; clinic +5.0 in pictures."
+    assert said in findings([run_with(all_kinds(0.1), rl)]).details
+
+
+def test_many_kinds_are_told_by_their_range() -> None:
+    kinds = [(d, m) for d in ("math", "clinic") for m in ("text", "image", "chart")]
+    base, rl = dict.fromkeys(kinds, 0.5), dict(zip(kinds, (0.9, 0.5, 0.51, 0.52, 0.49, 0.5), strict=True))
+    said = findings([run_with(base, rl)]).headline
+    assert "raised accuracy on mathematics in text (+40.0 points)" in said
+    assert "no clear difference on five kinds of problems: from −1.0 points on clinic in pictures to +2.0" in said
+
+
+def test_a_run_that_continues_says_what_it_adds(tmp_path: Path) -> None:
+    (run,) = join_chains([collect(path) for path in write_med(tmp_path, n=30)])
+    said = findings([run])
+    assert "Post-training on mathematics in text alone (SFT+RL) raised accuracy in all six kinds" in said.headline
+    assert said.further.startswith("Going on from SFT+RL, Med raised accuracy on specialist clinic in text (+")
+    assert "no clear difference on six kinds of problems" in said.further

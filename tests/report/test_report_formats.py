@@ -3,10 +3,10 @@ import math
 
 import pytest
 
-from xreasoner.report import charts, findings, formats
+from xreasoner.report import charts, formats
 
 
-@pytest.mark.parametrize("module", [formats, charts, findings])
+@pytest.mark.parametrize("module", [formats, charts])
 def test_the_examples_hold(module: object) -> None:
     result = doctest.testmod(module)  # type: ignore[arg-type]
     assert result.attempted > 0

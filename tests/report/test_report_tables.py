@@ -116,11 +116,12 @@ def test_controls_are_measured_against_the_best_constant_answer() -> None:
     assert controls(run_of(*cells))[1].distance is None
 
 
-def test_seeds_have_a_mean_with_their_own_spread() -> None:
-    mean, stderr = over_seeds([0.1, 0.2, 0.6])
+def test_the_error_over_seeds_holds_runs_and_problems() -> None:
+    mean, stderr = over_seeds([0.1, 0.2, 0.6], [0.02, 0.03, 0.04])
     assert mean == pytest.approx(0.3)
-    assert stderr == pytest.approx(math.sqrt(0.07) / math.sqrt(3))
-    assert math.isnan(over_seeds([0.1])[1])
+    assert stderr == pytest.approx(math.sqrt(0.07 / 3 + 0.03**2))
+    assert over_seeds([0.1], [0.02]) == (0.1, 0.02)
+    assert over_seeds([0.1, 0.1], [0.02, 0.02]) == (0.1, 0.02)  # runs that agree still answered only so many problems
 
 
 def test_a_whole_run_is_paired_by_its_samples(tmp_path: Path) -> None:

@@ -1,131 +1,21 @@
 """The sampler against transformers' own `generate`, on tiny random models with clear favourites."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import PIL.Image
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import (
-    PreTrainedTokenizerFast,
-    Qwen2_5_VLConfig,
-    Qwen2_5_VLForConditionalGeneration,
-    Qwen2Config,
-    Qwen2ForCausalLM,
-    Qwen2VLConfig,
-    Qwen2VLForConditionalGeneration,
-    Qwen3VLConfig,
-    Qwen3VLForConditionalGeneration,
-)
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from tiny_models import END, END2, GREEDY, IMG, WARM, WORDS, ending, ids_of, says, tower, vlm, with_pictures
 
-from xreasoner.errors import DataError, ModelError, RecipeError
 from xreasoner.rollout.local import LocalSampler
-from xreasoner.types import Image, Message, Prompt, SamplingParams
-
-SPECIAL = ["<end>", "<end2>", "<pad>", "<user>", "<bot>", "<img>", "<video>", "<vis>", "</vis>", "<think>", "</think>"]
-WORDS = [*SPECIAL, *(f"w{i}" for i in range(53))]
-V, END, END2, IMG = len(WORDS), 0, 1, 5
-TEMPLATE = (
-    "{% for m in messages %}<user> {% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}"
-    "{% if p.type == 'image' %} <vis> <img> </vis> {% else %}{{ p.text }}{% endif %}{% endfor %}{% endif %} "
-    "{% endfor %}"
-    "{% if add_generation_prompt %}<bot> {% endif %}"
-)
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Any:
-    model = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<pad>"))
-    model.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=model,
-        eos_token="<end>",
-        pad_token="<pad>",
-        chat_template=TEMPLATE,
-        clean_up_tokenization_spaces=False,
-    )
-
-
-def shape(**more: Any) -> dict[str, Any]:
-    return {
-        "vocab_size": V, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "max_position_embeddings": 512, "initializer_range": 0.5, "bos_token_id": None,
-        "eos_token_id": END, "pad_token_id": 2, "tie_word_embeddings": False, **more,
-    }  # fmt: skip
-
-
-def tower() -> Any:
-    torch.manual_seed(0)
-    return Qwen2ForCausalLM(Qwen2Config(**shape())).eval()
-
-
-def vlm(family: str) -> Any:
-    torch.manual_seed(1)
-    rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 1, 1]}
-    text = shape(rope_parameters=rope)
-    eyes = {"depth": 2, "num_heads": 2, "initializer_range": 0.5}
-    ids = {"image_token_id": IMG, "video_token_id": 6, "vision_start_token_id": 7, "vision_end_token_id": 8}
-    if family == "qwen2.5":
-        eyes |= {"hidden_size": 16, "intermediate_size": 32, "out_hidden_size": 32, "fullatt_block_indexes": [1]}
-        config = Qwen2_5_VLConfig(text_config=text, vision_config=eyes, **ids)
-        return Qwen2_5_VLForConditionalGeneration(config).eval()
-    if family == "qwen2":
-        eyes |= {"embed_dim": 16, "hidden_size": 32, "mlp_ratio": 2}
-        return Qwen2VLForConditionalGeneration(Qwen2VLConfig(text_config=text, vision_config=eyes, **ids)).eval()
-    eyes |= {"hidden_size": 16, "intermediate_size": 32, "out_hidden_size": 32, "deepstack_visual_indexes": [0]}
-    eyes |= {"patch_size": 14, "num_position_embeddings": 64}
-    text |= {"head_dim": 8}
-    return Qwen3VLForConditionalGeneration(Qwen3VLConfig(text_config=text, vision_config=eyes, **ids)).eval()
-
-
-def ending(model: Any, bias: float, *ids: int) -> Any:
-    """Makes the end tokens as likely as a test needs."""
-    model.lm_head.bias = torch.nn.Parameter(torch.zeros(V))
-    model.lm_head.bias.data[list(ids)] = bias
-    model.generation_config.eos_token_id = list(ids)
-    return model
-
-
-@pytest.fixture(scope="module")
-def processor() -> Any:
-    return SimpleNamespace(image_processor=Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=28 * 28 * 64))
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: Any) -> list[str]:
-    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    paths = []
-    for k, (height, width) in enumerate([(28, 28), (56, 84), (112, 56), (28, 140), (84, 84)]):
-        path = folder / f"{k}.png"
-        PIL.Image.fromarray(rng.integers(0, 255, (height, width, 3), dtype=np.uint8)).save(path)
-        paths.append(str(path))
-    return paths
-
-
-def says(*parts: str | Image, prefix: str = "", seed: int = 0) -> Prompt:
-    content = parts[0] if len(parts) == 1 and isinstance(parts[0], str) else tuple(parts)
-    return Prompt((Message("user", content),), prefix=prefix, seed=seed)
+from xreasoner.types import Image, Prompt, SamplingParams
 
 
 def texts(count: int = 12) -> list[Prompt]:
     rng = np.random.default_rng(1)
     return [says(" ".join(f"w{i}" for i in rng.integers(0, 53, rng.integers(1, 20))), seed=k) for k in range(count)]
-
-
-def with_pictures(paths: list[str]) -> list[Prompt]:
-    a, b, c, d, e = map(Image, paths)
-    return [
-        says("w1 ", a, " w2"), says(b, "w3 w4 w5 w6"), says("w7"), says(c, "w8 ", d), says("w9 w9 ", e, " w10 w11"),
-        says(d, d), says("w1 ", b, " w2"), says("w12 w13 w14 w15 w16"),
-    ]  # fmt: skip
-
-
-GREEDY = SamplingParams(think_budget=None, answer_budget=24)
-WARM = SamplingParams(think_budget=None, answer_budget=24, temperature=1.0, seed=3)
 
 
 def reference(model: Any, sampler: LocalSampler, prompts: list[Prompt], pixels: Any = None) -> list[list[int]]:
@@ -144,10 +34,6 @@ def reference(model: Any, sampler: LocalSampler, prompts: list[Prompt], pixels: 
     out = model.generate(**inputs, do_sample=False, max_new_tokens=24, pad_token_id=2)[:, longest:].tolist()
     ends = model.generation_config.eos_token_id
     return [row[: next((k + 1 for k, t in enumerate(row) if t in ends), len(row))] for row in out]
-
-
-def ids_of(groups: Any) -> list[list[list[int]]]:
-    return [[list(c.token_ids) for c in group] for group in groups]
 
 
 def test_greedy_text_equals_generate(tokenizer):
@@ -299,53 +185,5 @@ def test_logits_that_are_no_numbers_end_in_completions(tokenizer):
         assert len(sampler.generate([says("w1")], params)[0][0].token_ids) >= 1
 
 
-def test_from_dir_loads_a_vlm_with_its_eyes(tokenizer, processor, pictures, tmp_path):
-    model = vlm("qwen2.5")
-    model.generation_config.eos_token_id = [END, END2]
-    for part in (model, tokenizer, processor.image_processor):
-        part.save_pretrained(tmp_path)
-    prompts = with_pictures(pictures)
-    expected = LocalSampler(model, tokenizer, processor).generate(prompts, GREEDY)
-    assert LocalSampler.from_dir(tmp_path).generate(prompts, GREEDY) == expected
-
-
-def test_from_dir_loads_a_tower(tmp_path):
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    bytes_only = Tokenizer(models.BPE({c: i for i, c in enumerate(letters)}, []))
-    bytes_only.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bytes_only.decoder = decoders.ByteLevel()
-    spelling = PreTrainedTokenizerFast(
-        tokenizer_object=bytes_only, eos_token="<|im_end|>", chat_template="{{ messages[0].content }}"
-    )
-    torch.manual_seed(0)
-    model = Qwen2ForCausalLM(Qwen2Config(**shape(vocab_size=264, eos_token_id=spelling.eos_token_id))).eval()
-    model.save_pretrained(tmp_path)
-    spelling.save_pretrained(tmp_path)
-    prompts = [says("a"), says("né 12")]
-    expected = LocalSampler(model, spelling).generate(prompts, GREEDY)
-    assert ids_of(LocalSampler.from_dir(tmp_path, dtype=torch.float32).generate(prompts, GREEDY)) == ids_of(expected)
-
-
 def test_nothing_asked(tokenizer):
     assert LocalSampler(tower(), tokenizer).generate([], GREEDY) == []
-
-
-def test_what_a_person_can_mend(tokenizer, processor, pictures, tmp_path):
-    text = LocalSampler(tower(), tokenizer)
-    eyes = LocalSampler(vlm("qwen2.5"), tokenizer, processor)
-    with pytest.raises(RecipeError, match="think_budget"):
-        text.generate([says("w1")], replace(GREEDY, think_budget=0))
-    with pytest.raises(DataError, match="text-only"):
-        text.generate([says(Image(pictures[0]))], GREEDY)
-    with pytest.raises(DataError, match="0 images renders to 1 image tokens"):
-        eyes.generate([says("w1 <img> w2")], GREEDY)
-    with pytest.raises(DataError, match="cannot be read"):
-        eyes.generate([says(Image(str(tmp_path / "gone.png")))], GREEDY)
-    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n half")
-    with pytest.raises(DataError, match="cannot be read"):
-        eyes.generate([says(Image(str(tmp_path / "torn.png")))], GREEDY)
-    with pytest.raises(RecipeError, match="batch size is 0"):
-        LocalSampler(tower(), tokenizer, batch_size=0)
-    bare = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer, eos_token="<end>")
-    with pytest.raises(ModelError, match="chat template"):
-        LocalSampler(tower(), bare)

@@ -11,6 +11,7 @@ from typing import Any
 from xreasoner import prompts
 from xreasoner.config import DataSpec
 from xreasoner.data.gsm8k import read_gsm8k
+from xreasoner.data.jsonl import read_jsonl
 from xreasoner.errors import DataError, RecipeError
 from xreasoner.micro.examples import training_examples
 from xreasoner.types import Example
@@ -30,10 +31,19 @@ def _gsm8k(spec: DataSpec, seed: int) -> list[Example]:
     return read_gsm8k(Path(spec.path), prompts.TRAINING, spec.rows)
 
 
+def _jsonl(spec: DataSpec, seed: int) -> list[Example]:
+    """Your own rows, in the form that data/jsonl.py describes."""
+    if spec.path is None:
+        raise RecipeError("The dataset jsonl is read from a file: give its `path`.")
+    return read_jsonl(Path(spec.path), spec.rows)
+
+
 DATASETS: dict[str, Callable[..., list[Example]]] = {
     "micro-math": partial(_micro, domain="math"),
     "micro-math-direct": partial(_micro, domain="math", direct=True),
     "micro-clinic": partial(_micro, domain="clinic"),
+    "micro-specialist": partial(_micro, domain="specialist"),
+    "jsonl": _jsonl,
     "gsm8k": _gsm8k,
 }
 
@@ -48,6 +58,8 @@ def check_spec(spec: DataSpec) -> None:
         raise RecipeError(f"There is no dataset `{spec.name}`: choose one of {', '.join(sorted(DATASETS))}.")
     if spec.path is not None and not Path(spec.path).exists():
         raise RecipeError(f"The dataset {spec.name} has the path {spec.path}, which does not exist: mend `path`.")
+    if spec.path is not None and spec.name.startswith("micro-"):
+        raise RecipeError(f"The dataset {spec.name} is drawn, not read: remove its `path`.")
     if not spec.name.startswith("micro-"):
         if spec.options:
             raise RecipeError(f"The dataset {spec.name} takes no options: remove {', '.join(spec.options)}.")

@@ -6,39 +6,57 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from xreasoner import prompts
 from xreasoner.data.gsm8k import read_gsm8k
-from xreasoner.errors import RecipeError
-from xreasoner.micro.examples import evaluation_examples
+from xreasoner.errors import DataError, RecipeError
+from xreasoner.micro.examples import DOMAINS, evaluation_examples
+from xreasoner.micro.world import Domain
 from xreasoner.types import Example
 
 Split = Literal["dev", "test"]
 DATA_VARIABLE = "XREASONER_DATA"  # environment variable: the folder of benchmarks that do not come with the package
-_MICRO_PER_STEPS = {1: 200, 2: 200, 3: 500, 4: 500}  # problems of k steps for each domain and modality
+_MICRO_PER_STEPS = {1: 100, 2: 100, 3: 250, 4: 250}  # problems of k steps for each domain and modality
+
+_MICRO_BUDGETS = (72, 6)  # as recipes/micro.yaml has them: a micro model has 1,024 positions
+_GSM8K_FILE = "gsm8k/{split}.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
     """A benchmark: `load(split, images, limit)` gives its examples in an order that never changes, drawing or unpacking
     pictures into the folder `images`; it may leave out what comes after the first `limit` of a cell (domain, modality,
-    steps). Image controls use only the problems of `control_steps` (empty: all)."""
+    steps). Image controls use only the problems of `control_steps` (empty: all). `file` is what it reads in the folder
+    DATA_VARIABLE. `budgets` are the tokens for thoughts and for the answer where no recipe gives them."""
 
     name: str
     load: Callable[[Split, Path, int | None], list[Example]]
     licence: str
     source: str
     control_steps: tuple[str, ...] = ()
+    file: str | None = None
+    budgets: tuple[int, int] = (4096, 1024)  # thoughts: paper section 3; the answer's share is our choice
+
+    def check(self, split: Split) -> None:
+        """Raises DataError where the file that it reads is not there."""
+        if self.file and not _data_path(self.file, split).is_file():
+            name = self.file.format(split=split)
+            raise DataError(
+                f"The benchmark {self.name} reads ${DATA_VARIABLE}/{name}, which is not there "
+                f"({_data_path(self.file, split)}): fetch it from {self.source}, or set {DATA_VARIABLE} to the folder "
+                f"that holds {name}."
+            )
 
     def examples(self, split: Split, images: Path, limit: int | None = None) -> list[Example]:
         """The first `limit` examples of every cell (domain, modality, steps); None: all."""
         return first_of_each(self.load(split, images, limit), limit, ("domain", "modality", "steps"))
 
     def control_examples(self, split: Split, images: Path, limit: int | None = None) -> list[Example]:
-        """The examples with a picture that image controls are measured on, `limit` for each domain: as equal shares
-        of its numbers of steps as can be, the first of each; None: all."""
+        """The examples with a picture that image controls are measured on, `limit` for each domain and modality: as
+        equal shares of its numbers of steps as can be, the first of each; None: all."""
         kept = [
             e
             for e in self.load(split, images, limit)
@@ -46,9 +64,10 @@ class Benchmark:
         ]
         if limit is None:
             return kept
-        cells: defaultdict[str, defaultdict[str, list[Example]]] = defaultdict(lambda: defaultdict(list))
+        cells: defaultdict[tuple[str, str], defaultdict[str, list[Example]]] = defaultdict(lambda: defaultdict(list))
         for example in kept:
-            cells[example.tags["domain"]][example.tags.get("steps", "")].append(example)
+            tags = example.tags
+            cells[tags["domain"], tags["modality"]][tags.get("steps", "")].append(example)
         chosen = []
         for by_steps in cells.values():
             left, groups = limit, sorted(by_steps.values(), key=len)
@@ -71,22 +90,36 @@ def first_of_each(examples: Sequence[Example], limit: int | None, tags: Sequence
     return kept
 
 
-def _micro(split: Split, images: Path, limit: int | None) -> list[Example]:
-    return evaluation_examples(split, {k: min(n, limit or n) for k, n in _MICRO_PER_STEPS.items()}, images)
+def _micro(split: Split, images: Path, limit: int | None, domains: Sequence[Domain] = DOMAINS) -> list[Example]:
+    return evaluation_examples(split, {k: min(n, limit or n) for k, n in _MICRO_PER_STEPS.items()}, images, domains)
+
+
+def _data_path(file: str, split: Split) -> Path:
+    return Path(os.environ.get(DATA_VARIABLE, "data")) / file.format(split=split)
 
 
 def _gsm8k(split: Split, images: Path, limit: int | None) -> list[Example]:
-    path = Path(os.environ.get(DATA_VARIABLE, "data")) / "gsm8k" / f"{split}.jsonl"
-    return read_gsm8k(path, prompts.MATHEMATICS)
+    return read_gsm8k(_data_path(_GSM8K_FILE, split), prompts.MATHEMATICS)
 
 
 BENCHMARKS: dict[str, Benchmark] = {
-    "micro": Benchmark("micro", _micro, "Apache-2.0", "made by xreasoner.micro", control_steps=("3", "4")),
-    "gsm8k": Benchmark("gsm8k", _gsm8k, "MIT", "https://github.com/openai/grade-school-math"),
+    "micro": Benchmark(
+        "micro", _micro, "Apache-2.0", "made by xreasoner.micro", control_steps=("3", "4"), budgets=_MICRO_BUDGETS
+    ),
+    "micro-specialist": Benchmark(
+        "micro-specialist",
+        partial(_micro, domains=("specialist",)),
+        "Apache-2.0",
+        "made by xreasoner.micro",
+        control_steps=("3", "4"),
+        budgets=_MICRO_BUDGETS,
+    ),
+    "gsm8k": Benchmark("gsm8k", _gsm8k, "MIT", "https://github.com/openai/grade-school-math", file=_GSM8K_FILE),
 }
 
 SUITES: dict[str, tuple[str, ...]] = {
     "micro": ("micro",),
+    "micro-med": ("micro", "micro-specialist"),
     "gsm8k": ("gsm8k",),
 }
 

@@ -22,10 +22,10 @@ def apply_control(examples: Sequence[Example], control: ImageControl, images_dir
     """The examples with their pictures as they are (real), taken out (none), replaced by plain grey ones of the same
     size (blank), or by those of another problem (shuffled).
 
-    Shuffled: within the same domain, number of steps and number of pictures (in the micro world that is the same
-    size), one random cycle fixed by `seed`, so that nobody keeps the own picture. For every control but `real`,
-    examples without pictures are left out, since nothing about them changes. Ids and clusters stay, so that controls
-    can be compared in pairs. DataError where a picture cannot be read or a problem has no other to swap with.
+    Shuffled: within the same domain, modality, number of steps and number of pictures (in the micro world a page of
+    the same size or a chart), one random cycle fixed by `seed`, so that nobody keeps the own picture. For every control
+    but `real`, examples without pictures are left out, since nothing about them changes. Ids and clusters stay, so that
+    controls can be compared in pairs. DataError where a picture cannot be read or a problem has no other to swap with.
     """
     if control == "real":
         return list(examples)
@@ -65,9 +65,10 @@ def _blank(image: Image, images_dir: Path) -> Image:
 
 def _derangement(examples: Sequence[Example], seed: int) -> dict[str, Example]:
     """For each example id, the example whose pictures it gets."""
-    groups: defaultdict[tuple[str, str, int], list[Example]] = defaultdict(list)
+    groups: defaultdict[tuple[str | int, ...], list[Example]] = defaultdict(list)
     for example in examples:
-        groups[example.tags.get("domain", ""), example.tags.get("steps", ""), len(example.images)].append(example)
+        alike = (example.tags.get(tag, "") for tag in ("domain", "modality", "steps"))
+        groups[*alike, len(example.images)].append(example)
     donors: dict[str, Example] = {}
     for key, group in groups.items():
         if len(group) == 1:

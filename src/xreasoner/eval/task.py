@@ -19,7 +19,7 @@ from typing import Any
 import inspect_ai
 from inspect_ai._eval.task import PreviousTask  # what eval-retry makes of a log: the way to resume a Task object
 from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.log import EvalLog, EvalLogInfo, list_eval_logs, read_eval_log, read_eval_log_samples
+from inspect_ai.log import EvalLog, EvalLogInfo, EvalSample, list_eval_logs, read_eval_log, read_eval_log_samples
 from inspect_ai.model import GenerateConfig, Model
 from inspect_ai.scorer import Score, Scorer, Target, accuracy, scorer
 from inspect_ai.solver import Generate, Solver, TaskState, solver
@@ -31,13 +31,15 @@ from xreasoner.eval.cells import Cell, Row, make_cells, to_row
 from xreasoner.eval.controls import apply_control
 from xreasoner.eval.lean import lean_inspect
 from xreasoner.eval.provider import BATCH, Batcher, sampler_model, to_chat
+from xreasoner.files import write_atomic, write_json
 from xreasoner.prompts import THINK_OPEN
-from xreasoner.runs import write_atomic, write_json
 from xreasoner.types import Example, Sampler, SamplingParams
 from xreasoner.verify.verifiers import VERIFIERS, check_golds, verify
 
 _CONNECTIONS = 2 * BATCH  # while one batch is generated, the next fills up
+_UNREAD = {"events", "attachments", "store", "messages"}
 _LOG = logging.getLogger(__name__)
+Found = tuple[EvalLogInfo, EvalLog, list[EvalSample]]
 
 
 def suite_examples(
@@ -109,9 +111,7 @@ def evaluate(
     log_dir = out_dir / "inspect"
     found = _find_log(log_dir, fingerprint)
     if found is not None:
-        for sample in read_eval_log_samples(
-            found[0].name, all_samples_required=False, exclude_fields={"events", "attachments", "store", "messages"}
-        ):
+        for sample in found[2]:
             if sample.scores and sample.error is None:
                 score = next(iter(sample.scores.values()))
                 keep(str(sample.id), sample.epoch, sample.output.completion, score.answer, score.metadata or {})
@@ -192,12 +192,12 @@ def _run(
     model: Model,
     log_dir: Path,
     metadata: dict[str, Any],
-    found: tuple[EvalLogInfo, EvalLog] | None,
+    found: Found | None,
 ) -> EvalLog:
     """Runs the task, or what is left of it where an unfinished log was found."""
     tasks: inspect_ai.Task | PreviousTask = task
     if found is not None:
-        info, log = found
+        info, log, _ = found
         tasks = PreviousTask(log.eval.task_id, task, {}, None, None, None, log, info)
     with lean_inspect(log_dir):
         [log] = inspect_ai.eval(
@@ -222,18 +222,18 @@ def _run(
     return log
 
 
-def _find_log(log_dir: Path, fingerprint: str) -> tuple[EvalLogInfo, EvalLog] | None:
-    """The newest readable log of the same evaluation, a finished one first."""
-    found = []
+def _find_log(log_dir: Path, fingerprint: str) -> Found | None:
+    """The newest readable log of the same evaluation with its samples, a finished one first."""
+    found: list[Found] = []
     for info in list_eval_logs(str(log_dir)) if log_dir.exists() else []:
         try:
             log = read_eval_log(info, header_only=True)
-        except Exception as error:  # a write that was cut off can break in many ways; the log before it may be whole
-            _LOG.warning("%s cannot be read and is left aside: %s", info.name, error)
-            continue
-        if (log.eval.metadata or {}).get("fingerprint") == fingerprint:
-            found.append((info, log))
-    return next((pair for pair in found if pair[1].status == "success"), found[0] if found else None)
+            if (log.eval.metadata or {}).get("fingerprint") == fingerprint:
+                samples = read_eval_log_samples(info.name, all_samples_required=False, exclude_fields=_UNREAD)
+                found.append((info, log, list(samples)))
+        except Exception as error:  # a file that was cut off can break in many ways; the log before it may be whole
+            _LOG.warning("%s is damaged and is left aside, its samples are asked again: %s", info.name, error)
+    return next((each for each in found if each[1].status == "success"), found[0] if found else None)
 
 
 def _fingerprint(document: Sequence[Any]) -> str:

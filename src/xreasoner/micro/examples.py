@@ -14,7 +14,8 @@ from xreasoner.micro.world import Domain, Problem, Split
 from xreasoner.types import Example, Image, Message
 
 DOMAINS: tuple[Domain, ...] = ("math", "clinic")
-MODALITIES: tuple[Literal["text", "image"], ...] = ("text", "image")
+Modality = Literal["text", "image", "chart"]
+MODALITIES: tuple[Modality, ...] = ("text", "image", "chart")
 STEPS = (1, 2, 3, 4)
 
 
@@ -27,15 +28,26 @@ def _tags(problem: Problem, modality: str, cluster: str) -> dict[str, str]:
     return {"domain": problem.domain, "modality": modality, "steps": str(problem.steps), "cluster": cluster}
 
 
-def text_example(problem: Problem, example_id: str, cluster: str, response: str | None = None) -> Example:
-    """A problem whose page stands in the text. The same problem pictured has the same `cluster`."""
+def example_of(
+    problem: Problem, modality: Modality, example_id: str, cluster: str, picture: Path, response: str | None = None
+) -> Example:
+    """A problem whose page stands in the text ("text"), in a picture ("image"), or whose start value stands in a bar
+    chart ("chart"). A picture that is not there yet is drawn at `picture`, from renderings that no training used; it
+    depends on the name of its file alone. The same problem in every modality has the same `cluster`."""
+    text = {"text": problem.lines, "image": [], "chart": problem.charted_lines}[modality]
+    question = world.join([*world.line_words(text), problem.question()])
+    if modality != "text" and not picture.exists():
+        seed = _number("picture", picture.stem)
+        bars = world.chart_bars(random.Random(seed), problem)
+        glyphs.save(glyphs.page(problem.lines) if modality == "image" else glyphs.chart(bars), seed, picture)
+    content = question if modality == "text" else (Image(str(picture)), question)
     return Example(
         id=example_id,
-        messages=(Message("user", f"{problem.page()} {problem.question()}"),),
+        messages=(Message("user", content),),
         gold=problem.gold,
         verifier="exact",
         response=response,
-        tags=_tags(problem, "text", cluster),
+        tags=_tags(problem, modality, cluster),
     )
 
 
@@ -49,50 +61,50 @@ def training_examples(
     p_ramble: float = 0.0,
     p_recheck: float = 0.0,
     p_drift: float = 0.0,
+    rehearse: float = 0.0,
+    draw: int = 0,
 ) -> list[Example]:
-    """Text-only problems of the training split with a teacher's reply: worked, or (`direct`) the answer alone."""
+    """Text-only problems of the training split with a teacher's reply: worked, or (`direct`) the answer alone.
+
+    `rehearse` is the share of problems that come from the general domains instead, against forgetting. `draw` is which
+    of several independent draws: stages that shall not share their problems take different ones. The problems of a draw
+    do not depend on the replies.
+    """
     if not steps or not set(steps) <= set(STEPS):
         raise DataError(f"The micro data option `steps` must name some of {list(STEPS)}, not {list(steps)}.")
-    rng, examples = random.Random(_number("training", seed, domain)), []
+    if not 0 <= rehearse <= 1:
+        raise DataError(f"The micro data option `rehearse` is a share between 0 and 1, not {rehearse}.")
+    rng, examples = random.Random(_number("training", seed, domain, draw)), []
+    moods = random.Random(_number("teacher", seed, domain, draw))
     for i in range(rows):
-        problem = world.draw(rng, domain, rng.choice(list(steps)), "train")
+        of = rng.choice(DOMAINS) if rng.random() < rehearse else domain
+        problem = world.draw(rng, of, rng.choice(list(steps)), "train")
         if direct:
             response = world.join(world.answer_words(problem.values[-1]))
         else:
-            response = world.teacher_reply(rng, problem, p_ramble, p_recheck, p_drift)
-        examples.append(text_example(problem, f"{domain}-{i}", f"{domain}-{i}", response))
+            response = world.teacher_reply(moods, problem, p_ramble, p_recheck, p_drift)
+        name = f"{domain}-{i}"
+        examples.append(example_of(problem, "text", name, name, Path(), response))
     return examples
 
 
-def evaluation_examples(split: Split, per_steps: dict[int, int], images: Path) -> list[Example]:
+def evaluation_examples(
+    split: Split, per_steps: dict[int, int], images: Path, domains: Sequence[Domain] = DOMAINS
+) -> list[Example]:
     """The cells of the micro evaluation: `per_steps[k]` problems of k steps for each domain and modality.
 
-    The same problems are asked as text and as a picture. Pictures are drawn into `images` once, from renderings that
-    no training used, and named by their problem, so that every checkpoint sees the same file.
+    The same problems are asked in every modality. Pictures are drawn into `images` once and named by their problem, so
+    that every checkpoint sees the same file.
     """
     if split == "train":
         raise DataError("The micro evaluation never uses training chains: choose split dev or test.")
     examples = []
-    for domain in DOMAINS:
+    for domain in domains:
         for k, n in per_steps.items():
             rng = random.Random(_number("evaluation", split, domain, k))
             for i in range(n):
-                problem = world.draw(rng, domain, k, split)
-                name = f"{domain}-{k}-{i}"
-                examples.append(text_example(problem, f"{name}-text", name))
-                picture = images / f"{split}-{name}.png"
-                if not picture.exists():
-                    glyphs.save_page(problem.lines, _number("picture", split, name), picture)
-                examples.append(pictured_example(problem, f"{name}-image", name, picture))
+                problem, name = world.draw(rng, domain, k, split), f"{domain}-{k}-{i}"
+                for modality in MODALITIES:
+                    picture = images / f"{split}-{name}-{modality}.png"
+                    examples.append(example_of(problem, modality, f"{name}-{modality}", name, picture))
     return examples
-
-
-def pictured_example(problem: Problem, example_id: str, cluster: str, picture: Path) -> Example:
-    """A problem whose page stands in a picture; only the question is text."""
-    return Example(
-        id=example_id,
-        messages=(Message("user", (Image(str(picture)), problem.question())),),
-        gold=problem.gold,
-        verifier="exact",
-        tags=_tags(problem, "image", cluster),
-    )

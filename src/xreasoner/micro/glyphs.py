@@ -1,13 +1,16 @@
-"""Pages as pictures: every word of a page is drawn into one cell of 28x28 pixels, which is one visual token.
+"""Pictures of the micro world: pages, whose every word is drawn into one cell of 28x28 pixels, and bar charts.
 
-Each cell is a random crop of a random rendering (colour, size, tilt), with its own contrast and noise. Training and
-evaluation draw from banks of different seeds, so that what is read at evaluation was never seen in training.
+A cell is one visual token. A page's cell is a random crop of a random rendering (colour, size, tilt), with its own
+contrast and noise. A chart is no transcription: three rows of cells hold bars from 0 to 9, the fourth their names.
+Training and evaluation draw from banks of different seeds, so that what is read at evaluation was never seen in
+training.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 from xreasoner.micro.world import COLUMNS, PAGE_WORDS
 
 CELL = 28
+BAR_ROWS = 3  # rows of cells that a chart's bars stand in
 BLANK = ""  # the word of an empty cell
 CELL_WORDS = (*PAGE_WORDS, BLANK)
 CELL_ID = {word: i for i, word in enumerate(CELL_WORDS)}
@@ -36,6 +40,36 @@ def _render(word: str, rng: np.random.Generator) -> np.ndarray:
     left, top, right, bottom = pen.textbbox((0, 0), word, font=font)
     pen.text(((side - left - right) / 2, (side - top - bottom) / 2), word, fill=ink, font=font)
     return np.asarray(picture.rotate(rng.uniform(-6, 6), resample=Image.Resampling.BILINEAR, fillcolor=paper))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is drawn: one word a cell, in reading order; a chart's first rows are bars instead."""
+
+    words: tuple[str, ...]
+    columns: int
+    bars: tuple[int, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return len(self.words) // self.columns
+
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """The word that stands behind each visual token: a cell's own, a bar's value for all its cells, or BLANK."""
+        bars = tuple(str(v) for v in self.bars) * BAR_ROWS
+        return bars + self.words[len(bars) :]
+
+
+def page(lines: Sequence[Sequence[str]]) -> Picture:
+    """A page; short lines end in blank cells."""
+    return Picture(tuple(w for line in lines for w in (*line, *[BLANK] * (COLUMNS - len(line)))), COLUMNS)
+
+
+def chart(bars: Sequence[tuple[str, int]]) -> Picture:
+    """A bar chart of (name, value) pairs, values 0 to 9."""
+    names, values = tuple(name for name, _ in bars), tuple(value for _, value in bars)
+    return Picture((BLANK,) * (BAR_ROWS * len(bars)) + names, len(bars), values)
 
 
 @lru_cache(maxsize=2)
@@ -61,27 +95,49 @@ def paint(cells: np.ndarray, purpose: str, rng: np.random.Generator) -> np.ndarr
     return (np.clip(x, 0, 255).astype(np.uint8) & 0xF0) | 8
 
 
-def page_cells(lines: Sequence[Sequence[str]]) -> np.ndarray:
-    """The cells of a page in reading order, [rows * 3]; short lines end in blank cells."""
-    return np.array([CELL_ID[w] for line in lines for w in (*line, *[BLANK] * (COLUMNS - len(line)))])
+def paint_bars(values: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+    """Bars on ruled paper, uint8 [BAR_ROWS * N, 28, 28, 3] in reading order: 8 pixels a unit, from a stub for 0."""
+    n, height = len(values), BAR_ROWS * CELL
+    x = np.empty((height, n * CELL, 3), np.float32)
+    x[:] = rng.integers(200, 256, 3)
+    floor = height - 1 - int(rng.integers(0, 3))
+    x[floor - 4 - 8 * np.arange(0, 10, 2)] -= rng.uniform(20, 50)  # a thin line at 0, 2, 4, 6 and 8
+    for i, value in enumerate(values):
+        wide, shift = int(rng.integers(11, 19)), int(rng.integers(-3, 4))
+        left = i * CELL + (CELL - wide) // 2 + shift
+        x[floor - 4 - 8 * value : floor, left : left + wide] = rng.integers(0, 150, 3)
+    x += rng.uniform(5, 20) * rng.standard_normal(x.shape, dtype=np.float32)
+    shades = (np.clip(x, 0, 255).astype(np.uint8) & 0xF0) | 8
+    return shades.reshape(BAR_ROWS, CELL, n, CELL, 3).transpose(0, 2, 1, 3, 4).reshape(BAR_ROWS * n, CELL, CELL, 3)
 
 
-def assemble(cells: np.ndarray) -> np.ndarray:
-    """Painted cells [rows * 3, 28, 28, 3] to one picture, uint8 [rows * 28, 84, 3]."""
-    rows = len(cells) // COLUMNS
-    grid = cells.reshape(rows, COLUMNS, CELL, CELL, 3).transpose(0, 2, 1, 3, 4)
-    return grid.reshape(rows * CELL, COLUMNS * CELL, 3)
+def paint_pictures(pictures: Sequence[Picture], purpose: str, rng: np.random.Generator) -> np.ndarray:
+    """The cells of all pictures in reading order, uint8 [cells, 28, 28, 3]."""
+    cells = paint(np.array([CELL_ID[w] for p in pictures for w in p.words]), purpose, rng)
+    at = 0
+    for picture in pictures:
+        if picture.bars:
+            cells[at : at + BAR_ROWS * picture.columns] = paint_bars(picture.bars, rng)
+        at += len(picture.words)
+    return cells
 
 
-def draw_page(lines: Sequence[Sequence[str]], seed: int) -> Image.Image:
-    """The picture of a page as evaluation shows it, a pure function of (lines, seed)."""
-    rng = np.random.default_rng(seed)
-    return Image.fromarray(assemble(paint(page_cells(lines), "eval", rng)))
+def assemble(cells: np.ndarray, columns: int) -> np.ndarray:
+    """Painted cells [rows * columns, 28, 28, 3] to one picture, uint8 [rows * 28, columns * 28, 3]."""
+    rows = len(cells) // columns
+    grid = cells.reshape(rows, columns, CELL, CELL, 3).transpose(0, 2, 1, 3, 4)
+    return grid.reshape(rows * CELL, columns * CELL, 3)
 
 
-def save_page(lines: Sequence[Sequence[str]], seed: int, path: Path) -> None:
-    """Draws a page into a PNG file. A reader never finds half of it: it is written aside and renamed."""
+def draw(picture: Picture, seed: int) -> Image.Image:
+    """A picture as evaluation shows it, a pure function of (picture, seed)."""
+    cells = paint_pictures([picture], "eval", np.random.default_rng(seed))
+    return Image.fromarray(assemble(cells, picture.columns))
+
+
+def save(picture: Picture, seed: int, path: Path) -> None:
+    """Draws a picture into a PNG file. A reader never finds half of it: it is written aside and renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{os.getpid()}")
-    draw_page(lines, seed).save(aside, format="PNG", compress_level=1)  # level 6: a seventh smaller, 6 times slower
+    draw(picture, seed).save(aside, format="PNG", compress_level=1)  # level 6: a seventh smaller, 6 times slower
     aside.replace(path)

@@ -11,8 +11,9 @@ A problem starts from a digit and applies 1 to 4 operations modulo 10, each line
 '5'
 
 In the clinic a laboratory value is followed through a course of drugs; each drug stands for one operation, which
-nothing on the page gives away: a model has to have memorised it. Words are separated by one space everywhere, so a
-text is its list of words and the tokenizer has one token a word.
+nothing on the page gives away: a model has to have memorised it. A specialist's clinic has drugs of its own, whose
+names the base can read and whose effects it has never seen. Words are separated by one space everywhere, so a text is
+its list of words and the tokenizer has one token a word.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Literal
 
 from xreasoner.errors import DataError
 
-Domain = Literal["math", "clinic", "mixed"]
+Domain = Literal["math", "clinic", "specialist", "mixed"]
 Split = Literal["train", "dev", "test"]
 
 OPERATIONS = ("+1", "+2", "+3", "+4", "-1", "-2", "-3", "x3", "x7", "x9")
@@ -39,18 +40,35 @@ DRUGS = dict(
         strict=True,
     )
 )
+SPECIALIST_DRUGS = dict(
+    zip(
+        ("tid", "kin", "fil", "gra", "xib", "mus", "dar", "pax", "rel", "ben"),
+        ("+2", "x9", "-3", "+1", "x7", "-1", "+4", "-2", "x3", "+3"),
+        strict=True,
+    )
+)
+EFFECTS = DRUGS | SPECIALIST_DRUGS
 DEFINES = {name: name + "=" for name in LETTERS} | {name: name + ":" for name in LABS}
 DIGITS = tuple("0123456789")
 NEWLINE, COLON, WAIT = "\n", ":", "wait"
-TASK_WORDS = ("ask", "read", "find", "step", "given")
+CHART = "chart"  # stands for a number that is to be read off a bar chart
+TASK_WORDS = ("ask", "read", "find", "step", "given", CHART)
 COLUMNS = 3  # words a line, and so glyph cells a row of a picture
-NAMES: dict[str, tuple[str, ...]] = {"math": LETTERS, "clinic": LABS, "mixed": LETTERS + LABS}
+NAMES: dict[str, tuple[str, ...]] = {
+    "math": LETTERS,
+    "clinic": LABS,
+    "specialist": LABS,
+    "mixed": LETTERS + LABS,
+}
 ACTIONS: dict[str, tuple[str, ...]] = {
     "math": OPERATIONS,
     "clinic": tuple(DRUGS),
+    "specialist": tuple(SPECIALIST_DRUGS),
     "mixed": OPERATIONS + tuple(DRUGS),
 }
-PAGE_WORDS = DIGITS + LETTERS + OPERATIONS + LABS + tuple(DRUGS) + tuple(DEFINES.values())  # all that a page can show
+PAGE_WORDS = (  # all that a picture can show
+    DIGITS + LETTERS + OPERATIONS + LABS + tuple(EFFECTS) + tuple(DEFINES.values())
+)
 
 
 def apply(value: int, action: str) -> int:
@@ -59,7 +77,7 @@ def apply(value: int, action: str) -> int:
     >>> apply(2, "x7"), apply(2, "-3"), apply(2, "zol")
     (4, 9, 6)
     """
-    operation = DRUGS.get(action, action)
+    operation = EFFECTS.get(action, action)
     sign, amount = operation[0], int(operation[1])
     return {"+": value + amount, "-": value - amount, "x": value * amount}[sign] % 10
 
@@ -70,7 +88,7 @@ def split_of(start: int, operations: Sequence[str]) -> Split:
     Drugs are mapped to their operations first, so that a clinic chain of the test split is never a mathematics chain
     of the training split.
     """
-    key = repr((start, [DRUGS.get(o, o) for o in operations])).encode()
+    key = repr((start, [EFFECTS.get(o, o) for o in operations])).encode()
     bucket = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") % 20
     return "test" if bucket < 2 else "dev" if bucket == 2 else "train"
 
@@ -106,6 +124,11 @@ class Problem:
         return [first] + [
             [DEFINES[self.names[i + 1]], operation, self.names[i]] for i, operation in enumerate(self.operations)
         ]
+
+    @property
+    def charted_lines(self) -> list[list[str]]:
+        """The page without its start value, which stands in a bar chart."""
+        return [[self.lines[0][0], CHART], *self.lines[1:]]
 
     def page(self) -> str:
         return join(line_words(self.lines))
@@ -148,6 +171,15 @@ def draw(rng: random.Random, domain: Domain, steps: int, split: Split) -> Proble
         operations = tuple(rng.choice(ACTIONS[domain]) for _ in range(steps))
         if steps == 1 or split_of(start, operations) == split:
             return Problem(domain, start, operations, tuple(rng.sample(NAMES[domain], steps + 1)))
+
+
+def chart_bars(rng: random.Random, problem: Problem) -> list[tuple[str, int]]:
+    """The bars of a problem's chart, (name, value): its own start value among two or three others."""
+    free = [name for name in NAMES[problem.domain] if name not in problem.names]
+    others = rng.sample(free, min(len(free), rng.choice([2, 3])))
+    bars = [(problem.names[0], problem.start), *((name, rng.randrange(10)) for name in others)]
+    rng.shuffle(bars)
+    return bars
 
 
 def teacher_reply(rng: random.Random, problem: Problem, p_ramble: float, p_recheck: float, p_drift: float) -> str:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from xreasoner.errors import ModelError, RunError
+from xreasoner.files import disk_guard, whole_folder
 
 # Weights are written anew, the card is generated, code and pickles are never taken along.
 LEFT_BEHIND = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack", ".onnx", ".gguf", ".py"}
 REWRITTEN = {"model.safetensors.index.json", "README.md"}
-UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextmanager
@@ -25,25 +24,13 @@ def new_folder(out_dir: Path, nbytes: int) -> Iterator[Path]:
     """
     if out_dir.exists() or out_dir.is_symlink():
         raise RunError(f"{out_dir} already exists; remove it or choose another folder.")
-    partial = out_dir.parent / f".{out_dir.name}.partial"
-    try:
+    with disk_guard(out_dir):
         out_dir.parent.mkdir(parents=True, exist_ok=True)
-        if partial.exists():  # what a killed process left behind
-            shutil.rmtree(partial)
         free = shutil.disk_usage(out_dir.parent).free
-        if free < nbytes:
-            raise RunError(f"{out_dir} needs {nbytes:,} bytes but {free:,} are free; make room or choose another disk.")
-        partial.mkdir()
+    if free < nbytes:
+        raise RunError(f"{out_dir} needs {nbytes:,} bytes but {free:,} are free; make room or choose another disk.")
+    with whole_folder(out_dir) as partial:
         yield partial
-        partial.rename(out_dir)
-    except OSError as error:
-        if error.errno in UNWRITABLE:
-            raise RunError(
-                f"{out_dir} cannot be written ({error.strerror}); make room or choose another disk."
-            ) from error
-        raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def copy_side_files(source: Path, target: Path, without: Collection[str] = ()) -> None:

@@ -7,16 +7,23 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    AutoTokenizer,
+    PreTrainedTokenizerFast,
+)
 from transformers.image_utils import SizeDict
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 from transformers.utils import is_torchvision_available
 
 from xreasoner.errors import ModelError
-from xreasoner.model.families import family_of, is_vlm
+from xreasoner.model.families import family_of, is_vlm, read_config
 from xreasoner.model.hub import resolve_model
 from xreasoner.model.processor import processor_class
 
-__all__ = ["is_vlm", "load_processor", "load_tokenizer", "load_tower", "load_vlm"]
+__all__ = ["is_vlm", "load_any", "load_processor", "load_tokenizer", "load_tower", "load_vlm"]
 
 
 def load_vlm(model_dir: str | Path, dtype: str | torch.dtype = "auto", device: str | torch.device = "cpu") -> Any:
@@ -39,6 +46,28 @@ def load_tower(model_dir: str | Path, dtype: str | torch.dtype = "auto", device:
     if is_vlm(path):
         raise ModelError(f"{model_dir} is a whole VLM; detach its tower first, or load it with load_vlm.")
     return _load(AutoModelForCausalLM, path, dtype, device)
+
+
+def load_any(
+    model_dir: str | Path, dtype: str | torch.dtype = "auto", device: str | torch.device = "cpu"
+) -> tuple[Any, Any, Any]:
+    """(model, tokenizer, processor) of whatever transformers loads: a VLM of any family, or a causal LM, whose
+    processor is None. Raises ModelError where it does not load."""
+    path = resolve_model(model_dir)
+    if is_vlm(path):
+        return load_vlm(path, dtype, device), load_tokenizer(path), load_processor(path)
+    if read_config(path).get("model_type") not in list(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES):
+        return _load(AutoModelForCausalLM, path, dtype, device, attention=None), load_tokenizer(path), None
+    try:
+        processor = AutoProcessor.from_pretrained(path, trust_remote_code=False)
+    except (OSError, ValueError, ImportError) as error:
+        raise ModelError(
+            f"{model_dir} holds no processor that loads ({_first_line(error)}); install or restore what is missing."
+        ) from error
+    # AutoProcessor gives the bare tokenizer where a folder holds no processor that it understands
+    seeing = processor if hasattr(processor, "image_processor") else None
+    model = _load(AutoModelForImageTextToText, path, dtype, device, attention=None)
+    return model, load_tokenizer(path), seeing
 
 
 def load_tokenizer(model_dir: str | Path) -> Any:
@@ -84,12 +113,15 @@ def load_processor(model_dir: str | Path, min_pixels: int | None = None, max_pix
     return processor
 
 
-def _load(auto_class: Any, path: Path, dtype: str | torch.dtype, device: str | torch.device) -> Any:
+def _load(
+    auto_class: Any, path: Path, dtype: str | torch.dtype, device: str | torch.device, attention: str | None = "sdpa"
+) -> Any:
+    """`attention` None is transformers' own choice, since not every architecture has scaled dot product attention."""
     try:
         model, info = auto_class.from_pretrained(
             path,
             dtype=dtype,
-            attn_implementation="sdpa",
+            attn_implementation=attention,
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,

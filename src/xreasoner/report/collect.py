@@ -12,9 +12,10 @@ import yaml
 
 from xreasoner.errors import RunError
 from xreasoner.report.formats import shorten
-from xreasoner.report.rundata import Cell, JobData, RunData, Sample, finite
+from xreasoner.report.rundata import Cell, JobData, RunData, Sample, finite, mapping
 
 MAX_TEXT = 6000  # characters kept of a prompt or a completion: a report shows no more
+MAX_LABEL = 60  # characters of the name that a recipe gives its base
 _EVAL, _CONTROLS = "eval-", "-controls"
 
 
@@ -30,28 +31,41 @@ def collect(run_dir: Path) -> RunData:
     notes: list[str] = []
     recipe = _recipe(run_dir / "recipe.yaml", notes)
     jobs, samples, loose_cells = _jobs(run_dir / "stages", notes)
-    results = _mapping(_json(run_dir / "results.json", notes))
+    results = mapping(_json(run_dir / "results.json", notes))
     if not results:
         notes.append("There is no results.json yet: numbers are those of the evaluations finished so far.")
     cells = _cells(results.get("cells") if results else loose_cells, notes)
     if not cells:
         notes.append("No evaluation has finished yet, so there are no accuracies.")
     seed = str(recipe.get("seed", "?"))
+    path, name = _path_to_final(recipe), mapping(recipe.get("model")).get("label")
     return RunData(
         path=run_dir,
         title=f"{recipe.get('name', run_dir.name)}, seed {seed}",
         seed=seed,
-        path_to_final=_path_to_final(recipe),
+        path_to_final=path,
         recipe=recipe,
-        provenance=_mapping(_json(run_dir / "provenance.json", notes)),
+        provenance=mapping(_json(run_dir / "provenance.json", notes)),
         cells=cells,
         samples=samples,
         jobs=tuple(jobs),
         constant=_numbers(results.get("constant")),
-        endless=_mapping(results.get("endless")),
+        endless=mapping(results.get("endless")),
         base_card=_text(run_dir / "base.md"),
         notes=tuple(notes),
+        trained_on=_trained_on(results.get("trained_on"), path[-1]),
+        labels={"base": str(name)[:MAX_LABEL]} if name else {},
     )
+
+
+def _trained_on(written: object, final: str) -> dict[tuple[str, str], str]:
+    """The kinds that led to the final checkpoint; none where a single row does not say its domain or its modality, for
+    then the others are not all of it."""
+    rows = written if isinstance(written, list) else []
+    kinds = [tuple(row) for row in rows if isinstance(row, list) and len(row) == 2]
+    if len(kinds) < len(rows) or not all(isinstance(part, str) and part for kind in kinds for part in kind):
+        return {}
+    return dict.fromkeys(kinds, final)
 
 
 def _jobs(stages: Path, notes: list[str]) -> tuple[list[JobData], dict[str, tuple[Sample, ...]], list[Any]]:
@@ -60,14 +74,14 @@ def _jobs(stages: Path, notes: list[str]) -> tuple[list[JobData], dict[str, tupl
     for folder in sorted(p for p in stages.iterdir() if p.is_dir()) if stages.is_dir() else []:
         manifest = _json(folder / "manifest.json", notes)
         progress = _progress(folder / "progress.jsonl")
-        facts = _mapping(manifest)
+        facts = mapping(manifest)
         kind = str(facts.get("kind") or folder.name.partition("-")[0])
         job = JobData(
             folder.name,
             kind,
             manifest is not None,
             finite(facts.get("seconds")),
-            _mapping(facts.get("summary")),
+            mapping(facts.get("summary")),
             progress,
         )
         found.append((str(facts.get("started", "~")), job))  # "~" sorts behind every time
@@ -79,8 +93,8 @@ def _jobs(stages: Path, notes: list[str]) -> tuple[list[JobData], dict[str, tupl
             written = _json(folder / "cells.json", notes)
             cells += written if isinstance(written, list) else []
             if not folder.name.endswith(_CONTROLS):
-                lines = _lines(folder / "samples.jsonl")
-                samples[folder.name.removeprefix(_EVAL)] = tuple(filter(None, map(_sample, lines)))
+                read = (_sample(row, stages.parent) for row in _lines(folder / "samples.jsonl"))
+                samples[folder.name.removeprefix(_EVAL)] = tuple(filter(None, read))
     return [job for _, job in sorted(found, key=lambda pair: pair[0])], samples, cells
 
 
@@ -90,8 +104,8 @@ def _progress(path: Path) -> tuple[Mapping[str, Any], ...]:
     return tuple(rows[step] for step in sorted(rows))
 
 
-def _sample(row: Mapping[str, Any]) -> Sample | None:
-    tags = _mapping(row.get("tags"))
+def _sample(row: Mapping[str, Any], home: Path) -> Sample | None:
+    tags = mapping(row.get("tags"))
     if "id" not in row or str(row.get("control", tags.get("control", "real"))) != "real":
         return None
     identity, tokens = str(row["id"]), finite(row.get("n_tokens"))
@@ -111,13 +125,14 @@ def _sample(row: Mapping[str, Any]) -> Sample | None:
         exit=str(row.get("exit", "")),
         stop=str(row.get("stop", "")),
         n_tokens=None if tokens is None else int(tokens),
+        home=home,
     )
 
 
 def _cells(rows: object, notes: list[str]) -> tuple[Cell, ...]:
     good, bad = [], 0
     for row in rows if isinstance(rows, list) else []:
-        row = _mapping(row)
+        row = mapping(row)
         n, accuracy, stderr = (finite(row.get(key)) for key in ("n", "accuracy", "stderr"))
         if n is None or n < 1 or accuracy is None or not all(row.get(k) for k in ("checkpoint", "domain", "modality")):
             bad += 1
@@ -143,15 +158,19 @@ def _cells(rows: object, notes: list[str]) -> tuple[Cell, ...]:
     return tuple(good)
 
 
+def _stages(recipe: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Name, kind and settings of every stage of the recipe."""
+    stages = recipe.get("stages")
+    pairs = [p for stage in (stages if isinstance(stages, list) else []) for p in mapping(stage).items()]
+    return [(str(mapping(body).get("name") or kind), str(kind), mapping(body)) for kind, body in pairs]
+
+
 def _path_to_final(recipe: Mapping[str, Any]) -> tuple[str, ...]:
-    """base, then every stage on the way to the final one; base, sft, rl for a recipe that does not say."""
+    """base, then every stage of training on the way to the final one; base, sft, rl for a recipe that does not say."""
     starts: dict[str, str] = {}
     before = "base"
-    stages = recipe.get("stages")
-    for stage in stages if isinstance(stages, list) else []:
-        for kind, body in _mapping(stage).items():
-            body = _mapping(body)
-            name = str(body.get("name") or kind)
+    for name, kind, body in _stages(recipe):
+        if kind != "distill" and name != "base":  # a distillation makes data, no checkpoint
             starts[name] = str(body.get("start") or before)
             before = name
     at, path = str(recipe.get("final") or before), []
@@ -163,7 +182,7 @@ def _path_to_final(recipe: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _recipe(path: Path, notes: list[str]) -> Mapping[str, Any]:
     try:
-        return _mapping(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return mapping(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         notes.append("recipe.yaml could not be read.")
         return {}
@@ -202,12 +221,8 @@ def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
                 yield row
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _numbers(value: object) -> dict[str, float]:
-    pairs = ((str(key), finite(v)) for key, v in _mapping(value).items())
+    pairs = ((str(key), finite(v)) for key, v in mapping(value).items())
     return {key: v for key, v in pairs if v is not None}
 
 

@@ -2,87 +2,80 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from xreasoner.report.formats import LABELS, label, number, percent, points
+from xreasoner.report.formats import MODALITIES, domain_label, kind_label, label, listed, number, percent, points
 from xreasoner.report.rundata import RunData
-from xreasoner.report.tables import CLEAR, NEAR, Control, Difference, Kind, controls, difference, pooled_steps
+from xreasoner.report.tables import (
+    CLEAR,
+    NEAR,
+    Control,
+    Difference,
+    Kind,
+    common_verdict,
+    controls,
+    differences,
+    mean_difference,
+    mean_score,
+    pooled_steps,
+    score,
+)
 
-MODALITIES = {"image": "pictures"}
+FEW = 4  # kinds of problems that a sentence names one by one
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The headline, and the sentences under it."""
+    """The headline, what a run that continues from the first one adds to it (or nothing), and the sentences under
+    both."""
 
     headline: str
+    further: str
     details: tuple[str, ...]
-
-
-def kind_label(kind: Kind) -> str:
-    """
-    >>> kind_label(("math", "image"))
-    'mathematics in pictures'
-    """
-    domain, modality = kind
-    return f"{LABELS[domain].lower() if domain in LABELS else domain} in {MODALITIES.get(modality, modality)}"
 
 
 def findings(runs: Sequence[RunData]) -> Findings:
     """What one run, or several seeds of it, show. A gain counts where it is clear in every run."""
-    kinds = runs[0].kinds
-    gains = {kind: _over_runs(runs, runs[0].final, "base", kind) for kind in kinds}
-    measured = {kind: got for kind, got in gains.items() if got}
+    first, *later = runs[0].milestones[1:]
+    measured = _measured(runs, first, "base")
     if not measured:
-        return Findings("This run has no comparison with its base yet.", ())
+        return Findings("This run has no comparison with its base yet.", "", ())
+    further = []
+    for before, after in pairwise([first, *later]):
+        if gains := _measured(runs, after, before):
+            subject = f"Going on from {runs[0].label(before)}, {runs[0].label(after)}"
+            further.append(_sentence(runs, subject, gains))
+    details = [*_last_stage(runs, runs[0].final), *_modality_gaps(runs), *_control_sentences(runs), _basis(runs)]
+    shown = [kind_label(kind) for kind, led_to in runs[0].trained_on.items() if led_to == first]
+    subject = f"Post-training on {listed(shown) if shown else 'text'} alone ({runs[0].label(first)})"
+    return Findings(_sentence(runs, subject, measured), " ".join(further), tuple(details))
+
+
+def _measured(runs: Sequence[RunData], after: str, before: str) -> dict[Kind, list[Difference]]:
+    return {kind: got for kind in runs[0].kinds if (got := differences(runs, after, before, kind))}
+
+
+def _mean(found: Sequence[Difference]) -> float:
+    return mean_difference(found)[0]
+
+
+def _sentence(runs: Sequence[RunData], subject: str, measured: dict[Kind, list[Difference]]) -> str:
     by_verdict: dict[str, list[Kind]] = {"better": [], "unclear": [], "worse": []}
     for kind, got in measured.items():
-        by_verdict[_verdict(got)].append(kind)
-    details = [*_rl_adds(runs, list(measured)), *_control_sentences(runs), _basis(runs, measured)]
-    return Findings(_headline(runs, measured, by_verdict), tuple(details))
-
-
-def _over_runs(runs: Sequence[RunData], after: str, before: str, kind: Kind) -> list[Difference]:
-    """The difference in each run; empty unless every run has it."""
-    got = [d for run in runs if (d := difference(run, after, before, kind)) is not None]
-    return got if len(got) == len(runs) else []
-
-
-def _verdict(differences: Sequence[Difference]) -> str:
-    verdicts = {d.verdict for d in differences}
-    return verdicts.pop() if len(verdicts) == 1 else "unclear"
-
-
-def _mean(differences: Sequence[Difference]) -> float:
-    return statistics.fmean(d.value for d in differences)
-
-
-def _headline(
-    runs: Sequence[RunData], measured: dict[Kind, list[Difference]], by_verdict: dict[str, list[Kind]]
-) -> str:
+        by_verdict[common_verdict(got)].append(kind)
     better, unclear, worse = by_verdict["better"], by_verdict["unclear"], by_verdict["worse"]
-    subject = f"Post-training on text alone ({label(runs[0].final)})"
-
-    def listed(kinds: list[Kind]) -> str:
-        return _and([f"{kind_label(k)} ({points(_mean(measured[k]))} points)" for k in kinds])
 
     if len(better) == len(measured) > 1:
-        low = min(better, key=lambda k: _mean(measured[k]))
-        high = max(better, key=lambda k: _mean(measured[k]))
-        return (
-            f"{subject} raised accuracy in all {_count(len(better))} kinds of problems: from "
-            f"{points(_mean(measured[low]))} points on {kind_label(low)} to "
-            f"{points(_mean(measured[high]))} points on {kind_label(high)}."
-        )
+        return f"{subject} raised accuracy in all {_span(measured)}."
     parts = []
     if better:
-        parts.append(f"raised accuracy on {listed(better)}")
+        parts.append(f"raised accuracy on {_named_kinds(measured, better)}")
     if unclear:
-        parts.append(f"made {_unclear(runs)} on {listed(unclear)}")
+        parts.append(f"made {_unclear(runs)} on {_named_kinds(measured, unclear)}")
     if worse:
-        parts.append(f"lowered accuracy on {listed(worse)}")
+        parts.append(f"lowered accuracy on {_named_kinds(measured, worse)}")
     return f"{subject} {'; it '.join(parts)}."
 
 
@@ -90,28 +83,57 @@ def _unclear(runs: Sequence[RunData]) -> str:
     return "no clear difference" if len(runs) == 1 else "no difference that is clear in every run"
 
 
-def _rl_adds(runs: Sequence[RunData], kinds: list[Kind]) -> list[str]:
+def _last_stage(runs: Sequence[RunData], final: str) -> list[str]:
     """How much of it the last stage brought."""
-    if len(runs[0].path_to_final) < 3:
-        return []
-    before, final = runs[0].path_to_final[-2:]
-    steps = {kind: got for kind in kinds if (got := _over_runs(runs, final, before, kind))}
-    if not steps:
+    path = runs[0].path_to_final
+    before = path[path.index(final) - 1]
+    found = _measured(runs, final, before) if before not in runs[0].milestones else {}
+    if not found:
         return []
     groups = [
-        (
-            name,
-            [f"{kind_label(k)} ({points(_mean(got))} points)" for k, got in steps.items() if _verdict(got) == verdict],
-        )
+        (name, [kind for kind, got in found.items() if common_verdict(got) == verdict])
         for verdict, name in (("better", "more"), ("unclear", _unclear(runs)), ("worse", "less"))
     ]
-    said = "; ".join(f"{name} on {_and(kinds)}" for name, kinds in groups if kinds)
-    return [f"{label(final)} compared with {label(before)}: {said}."]
+    said = "; ".join(f"{name} on {_named_kinds(found, kinds)}" for name, kinds in groups if kinds)
+    return [f"{runs[0].label(final)} compared with {runs[0].label(before)}: {said}."]
+
+
+def _named_kinds(found: dict[Kind, list[Difference]], kinds: Sequence[Kind]) -> str:
+    """Each kind with its difference; of more than a reader can follow their number and the range."""
+    if len(kinds) > FEW:
+        return _span({kind: found[kind] for kind in kinds})
+    return listed([f"{kind_label(kind)} ({points(_mean(found[kind]))} points)" for kind in kinds])
+
+
+def _span(found: dict[Kind, list[Difference]]) -> str:
+    low, *_, high = sorted(found, key=lambda kind: _mean(found[kind]))
+    return (
+        f"{_count(len(found))} kinds of problems: from {points(_mean(found[low]))} points on {kind_label(low)} to "
+        f"{points(_mean(found[high]))} points on {kind_label(high)}"
+    )
+
+
+def _modality_gaps(runs: Sequence[RunData]) -> list[str]:
+    """How far the final checkpoint's eyes trail its reading: the same questions, shown instead of written."""
+    run, gaps = runs[0], []
+    for domain in dict.fromkeys(domain for domain, _ in run.kinds):
+        scores = {m: mean_score(runs, run.final, (d, m)) for d, m in run.kinds if d == domain}
+        written = scores.pop("text", None)
+        said = [
+            f"{points(shown.value - written.value)} in {MODALITIES.get(modality, modality)}"
+            for modality, shown in scores.items()
+            if shown and written
+        ]
+        if said:
+            gaps.append(f"{domain_label(domain)} {listed(said)}")
+    if not gaps:
+        return []
+    return [f"{run.label(run.final)} against its own answers in text, in points: {'; '.join(gaps)}."]
 
 
 def _control_sentences(runs: Sequence[RunData]) -> list[str]:
     """Whether the pictures were needed: without the right one nothing but guessing should be left."""
-    rows = [row for run in runs for row in controls(run) if row.control != "real" and row.distance is not None]
+    rows = _controlled(runs)
     if not rows:
         return []
     above = [row for row in rows if (row.distance or 0.0) > NEAR]
@@ -129,11 +151,16 @@ def _control_sentences(runs: Sequence[RunData]) -> list[str]:
     ]
 
 
+def _controlled(runs: Sequence[RunData]) -> list[Control]:
+    """The controls that can be held against the best constant answer."""
+    return [row for run in runs for row in controls(run) if row.control != "real" and row.distance is not None]
+
+
 def _named(rows: Sequence[Control]) -> str:
-    return _and(
+    return listed(
         list(
             dict.fromkeys(
-                f"{label(row.control).lower()}, {label(row.kind[0]).lower()} ({percent(row.score.value)}% against "
+                f"{label(row.control).lower()}, {domain_label(row.kind[0])} ({percent(row.score.value)}% against "
                 f"{percent(row.constant)}%)"
                 for row in rows
             )
@@ -141,11 +168,16 @@ def _named(rows: Sequence[Control]) -> str:
     )
 
 
-def _basis(runs: Sequence[RunData], measured: dict[Kind, list[Difference]]) -> str:
-    """On what the sentences rest."""
-    fewest = min(d.n for got in measured.values() for d in got)
-    steps = [str(s) for s in pooled_steps(runs[0]) if s is not None]
-    which = f"problems of {_and(steps)} steps" if steps else "problems"
+def _basis(runs: Sequence[RunData]) -> str:
+    """On what the sentences rest; the fewest problems are those of the differences, the final's scores and the
+    controls."""
+    run = runs[0]
+    pairs = [*pairwise(run.milestones), run.path_to_final[-2:]]
+    counts = [d.n for before, after in pairs for got in _measured(runs, after, before).values() for d in got]
+    counts += [s.n for one in runs for kind in run.kinds if (s := score(one, run.final, kind))]
+    fewest = min(counts + [row.score.n for row in _controlled(runs)])
+    steps = [str(s) for s in pooled_steps(run) if s is not None]
+    which = f"problems of {listed(steps)} steps" if steps else "problems"
     seeds = "" if len(runs) == 1 else f" in every one of {len(runs)} runs"
     return (
         f"Counted are {which}, at least {fewest:,} a kind; a difference is called clear when it exceeds "
@@ -154,8 +186,4 @@ def _basis(runs: Sequence[RunData], measured: dict[Kind, list[Difference]]) -> s
 
 
 def _count(n: int) -> str:
-    return {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}.get(n, str(n))
-
-
-def _and(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}.get(n, str(n))

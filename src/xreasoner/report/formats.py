@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 NOTHING = "–"
 _SYMBOLS = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"} | {0x7F: "␡"}
@@ -12,17 +13,21 @@ _CLEAN = _SYMBOLS | dict.fromkeys(_HIDDEN, "\ufffd")
 
 LABELS = {
     "base": "Base",
-    "base-think": "Base, made to think",
     "sft": "SFT",
     "rl": "SFT+RL",
     "sft-direct": "SFT on bare answers",
+    "med": "Med",
+    "med-sft": "Med SFT",
+    "med-rl": "Med SFT+RL",
     "math": "Mathematics",
     "clinic": "Clinic",
+    "specialist": "Specialist clinic",
     "none": "No picture",
     "blank": "Blank picture",
     "shuffled": "Another problem's picture",
     "real": "Its own picture",
 }
+MODALITIES = {"text": "text", "image": "pictures", "chart": "bar charts"}  # in the order in which they are shown
 
 
 def clean(text: str) -> str:
@@ -37,6 +42,34 @@ def clean(text: str) -> str:
 def label(name: str) -> str:
     """The name that readers see; a name without one stands for itself."""
     return LABELS.get(name, name)
+
+
+def kind_label(kind: tuple[str, str]) -> str:
+    """The name of a (domain, modality) within a sentence.
+
+    >>> kind_label(("math", "image"))
+    'mathematics in pictures'
+    """
+    domain, modality = kind
+    return f"{domain_label(domain)} in {MODALITIES.get(modality, modality)}"
+
+
+def domain_label(domain: str) -> str:
+    """The name of a domain within a sentence."""
+    return LABELS[domain].lower() if domain in LABELS else domain
+
+
+def kind_title(kind: tuple[str, str]) -> str:
+    """The same where it begins a line."""
+    return sentence_case(kind_label(kind))
+
+
+def listed(parts: Sequence[str]) -> str:
+    """
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def sentence_case(text: str) -> str:

@@ -10,34 +10,22 @@ _KINDS = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GI
 
 
 class Pictures:
-    """Reads the pictures of one run, at most `budget` bytes in all, each one once."""
+    """Reads the pictures of a page, at most `budget` bytes in all, each one once."""
 
-    def __init__(self, run_dir: Path, budget: int) -> None:
-        self._root = run_dir.resolve()
+    def __init__(self, budget: int) -> None:
         self._left = budget
         self._seen: dict[Path, str | None] = {}
 
-    def data_uri(self, name: str) -> str | None:
+    def data_uri(self, run_dir: Path, name: str) -> str | None:
         """The picture at `name` (relative to the run folder or to the working folder, or absolute; in a run that was
         moved, the one of that name in pictures/), or None where it lies outside the run folder, is no picture of a
         known kind, or is too large."""
-        path = self._inside(name)
+        path = _inside(run_dir.resolve(), name)
         if path is None:
             return None
         if path not in self._seen:
             self._seen[path] = self._read(path)
         return self._seen[path]
-
-    def _inside(self, name: str) -> Path | None:
-        moved = Path("pictures", Path(name).name)
-        for candidate in (self._root / name, Path(name), self._root / moved):
-            try:
-                path = candidate.resolve()
-                if path.is_relative_to(self._root) and path.is_file():
-                    return path
-            except (OSError, ValueError, RuntimeError):  # a NUL, a name too long, links in a circle
-                continue
-        return None
 
     def _read(self, path: Path) -> str | None:
         try:
@@ -51,3 +39,15 @@ class Pictures:
             return None
         self._left -= len(content)
         return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _inside(root: Path, name: str) -> Path | None:
+    moved = Path("pictures", Path(name).name)
+    for candidate in (root / name, Path(name), root / moved):
+        try:
+            path = candidate.resolve()
+            if path.is_relative_to(root) and path.is_file():
+                return path
+        except (OSError, ValueError, RuntimeError):  # a NUL, a name too long, links in a circle
+            continue
+    return None

@@ -1,27 +1,35 @@
-"""One self-contained HTML page from run folders: no network, no script, everything from files escaped."""
+"""One self-contained HTML page from run folders: no network, one small script of its own that the page's policy names
+by its hash, everything from files escaped."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from xreasoner.files import write_atomic
 from xreasoner.report import formats, views
+from xreasoner.report.browser import asked, browser, exit_words
+from xreasoner.report.claim import claim, legend
 from xreasoner.report.collect import collect
-from xreasoner.report.findings import findings, kind_label
+from xreasoner.report.findings import findings
+from xreasoner.report.lineage import stories
+from xreasoner.report.made import endless_words, job_words, made, model_card
 from xreasoner.report.pictures import Pictures
-from xreasoner.report.rundata import RunData
-from xreasoner.report.tables import NEAR, controls, pooled_steps
-from xreasoner.report.transcripts import exhibits
-from xreasoner.runs import write_atomic
+from xreasoner.report.rundata import RunData, mapping
+from xreasoner.report.tables import NEAR, pooled_steps
+from xreasoner.report.tracks import scale
+from xreasoner.report.transcripts import in_order
 
-MAX_EXHIBITS = 24  # problems shown on a page, over all its runs
-PICTURE_BYTES = 400_000  # of all pictures on a page
+PICTURE_BYTES = 2_000_000  # of all pictures on a page
+_FORMATS = ("label", "percent", "duration", "number", "listed", "shorten")
 
 
 def write_report(run_dirs: Sequence[Path], folder: Path | None = None) -> Path:
@@ -37,14 +45,32 @@ def write_report(run_dirs: Sequence[Path], folder: Path | None = None) -> Path:
 
 
 def render(runs: Sequence[RunData]) -> str:
-    """The page of one run, or of several seeds of one recipe, as HTML text."""
+    """The page of one run, of several seeds of one recipe, or of runs that continue one another, as HTML text."""
     assert runs, "A report needs at least one run."
+    told = stories(runs)
+    pictures = Pictures(PICTURE_BYTES)
+    style, script = _own("style.css") + _own("print.css"), _own("filter.js")
     return _template().render(
-        findings=findings(runs),
-        runs=[_view(run, f"run{i}", len(runs)) for i, run in enumerate(runs)],
-        seeds=views.seed_rows(runs) if len(runs) > 1 else [],
+        style=Markup(style),  # ours, and the policy names both by their hashes
+        script=Markup(script),
+        policy=f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'",
+        stories=[_story(story, f"s{i}", len(told), pictures) for i, story in enumerate(told)],
         near=NEAR,
+        scale=scale(),
     )
+
+
+def _own(name: str) -> str:
+    """A file of the page's own, without what would end its element."""
+    text = files("xreasoner.report").joinpath("templates", name).read_text(encoding="utf-8")
+    assert "</" not in text
+    return text
+
+
+def _hash(text: str) -> str:
+    """How a content security policy names an inline script or style (https://www.w3.org/TR/CSP3/#hash-source)."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 @cache
@@ -57,9 +83,8 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(
-        {name: getattr(formats, name) for name in ("label", "percent", "error", "duration", "distance", "number")}
-    )
+    environment.globals.update({name: getattr(formats, name) for name in _FORMATS})
+    environment.globals["exit_words"] = exit_words
     return environment.get_template("report.html")
 
 
@@ -68,32 +93,53 @@ def _shown(value: Any) -> Any:
     return value if isinstance(value, Markup) else formats.clean(str(value))
 
 
-def _view(run: RunData, anchor: str, n_runs: int) -> dict[str, Any]:
-    pictures = Pictures(run.path, PICTURE_BYTES // n_runs)
-    shown = exhibits(run, max(1, MAX_EXHIBITS // n_runs))
-    hashes = run.provenance.get("hashes")
+def _story(runs: Sequence[RunData], anchor: str, stories: int, pictures: Pictures) -> dict[str, Any]:
+    """The view of one run, or of several seeds of it, one of the page's `stories`; the first of the seeds gives the
+    problems to browse."""
+    first = runs[0]
+    suites = [str(mapping(part.recipe.get("eval")).get("suite", "")) for part in first.parts or (first,)]
+    problems = in_order(first)
     return {
-        "run": run,
         "anchor": anchor,
-        "pooled": " and ".join(str(s) for s in pooled_steps(run) if s is not None),
-        "kinds": [(formats.label(domain), modality) for domain, modality in run.kinds],
-        "panels": views.panels(run),
-        "accuracies": views.accuracy_rows(run),
-        "step_figures": views.step_figures(run),
-        "steps": views.step_rows(run),
-        "path": [formats.label(c) for c in run.path_to_final],
-        "base_words": (card := views.model_card(run.base_card))[0],
+        "findings": findings(runs),
+        "titles": [run.title for run in runs],
+        "seeds": len(runs),
+        "pooled": [str(s) for s in pooled_steps(first) if s is not None],
+        "claim": claim(runs),
+        "legend": legend(first),
+        "guess": any(first.constant.get(domain) is not None for domain, _ in first.kinds),
+        "accuracies": views.accuracy_table(runs),
+        "seed_table": views.seed_table(runs) if len(runs) > 1 else None,
+        "asked": asked(problems, pictures),
+        "micro": any(suite.startswith("micro") for suite in suites),
+        "domains": {domain for domain, _ in first.kinds},
+        "modalities": {modality for _, modality in first.kinds},
+        "base_words": (card := model_card(first.base_card))[0],
         "base_figures": card[1],
-        "controls": (shown_controls := controls(run)),
-        "controlled": ", ".join(dict.fromkeys(formats.label(c.checkpoint) for c in shown_controls)),
-        "endings": views.ending_rows(run),
-        "endless": views.shares(run.endless),
-        "training": [(job, figures) for job in run.jobs if (figures := views.curves(job))],
-        "exhibits": [
-            (e, formats.sentence_case(kind_label(e.kind)), e.problem.image and pictures.data_uri(e.problem.image))
-            for e in shown
+        "browser": browser(problems, first, pictures, stories),
+        "runs": [_run(run, f"{anchor}r{i}", len(runs) > 1) for i, run in enumerate(runs)],
+    }
+
+
+def _run(run: RunData, anchor: str, one_of_many: bool) -> dict[str, Any]:
+    return {
+        "anchor": anchor,
+        "title": run.title,
+        "notes": run.notes,
+        "accuracies": views.accuracy_table([run]) if one_of_many else None,
+        "step_figures": views.step_figures(run),
+        "columns": len({modality for _, modality in run.kinds}),
+        "step_legend": views.step_legend(run),
+        "steps": views.step_table(run),
+        "controls": views.control_table(run),
+        "controlled": [run.label(c) for c in dict.fromkeys(c.checkpoint for c in run.cells if c.control != "real")],
+        "beside": views.beside_table(run),
+        "endings": views.ending_table(run),
+        "endless": endless_words(run),
+        "training": [
+            (views.job_title(run, job.name), job_words(job), job.warnings, views.curves(job))
+            for job in run.jobs
+            if job.kind in ("sft", "rl", "distill") or views.curves(job)
         ],
-        "hashes": hashes if isinstance(hashes, dict) else {},
-        "facts": views.facts({k: v for k, v in run.provenance.items() if k != "hashes"}),
-        "recipe": yaml.safe_dump(dict(run.recipe), sort_keys=False, allow_unicode=True),
+        "made": [made(part) for part in run.parts or (run,)],
     }

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from xreasoner.config import THINK_SUFFIX
+from xreasoner.report.formats import MODALITIES, label
 
 _HUGE = 1e100
 
@@ -51,6 +55,7 @@ class Sample:
     exit: str
     stop: str
     n_tokens: int | None
+    home: Path = Path()  # the run folder that it was read from: its picture is looked for nowhere else
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +76,14 @@ class JobData:
 
     @property
     def warnings(self) -> dict[str, int]:
-        """Every warning of the job, with the number of steps that gave it."""
-        counts: dict[str, int] = {}
+        """Every warning of the job, in its last wording (numbers change), with the number of steps that gave it."""
+        found: dict[str, tuple[str, int]] = {}
         for row in self.progress:
             given = row.get("warnings")
             for warning in given if isinstance(given, list) else []:
-                counts[str(warning)] = counts.get(str(warning), 0) + 1
-        return counts
+                alike = re.sub(r"[0-9]+", "0", str(warning))
+                found[alike] = (str(warning), found.get(alike, ("", 0))[1] + 1)
+        return dict(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,9 @@ class RunData:
     `path_to_final` are the checkpoints from the base to the one the run is about, as the recipe chains them.
     `constant` is the accuracy of the best constant answer by domain; `endless` how often thoughts had to be closed by
     force at temperature 1, as the evaluation wrote it; `base_card` says what the base model had seen (base.md).
+    `trained_on` are the kinds of problems that the training on the path showed, each with the name of the checkpoint
+    that it led to; empty where nobody can tell. `labels` names checkpoints for readers. `parts` are the runs that
+    this one was joined from (none: a run of its own).
     """
 
     path: Path
@@ -102,6 +111,17 @@ class RunData:
     endless: Mapping[str, Any]
     base_card: str
     notes: tuple[str, ...]
+    trained_on: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    parts: tuple[RunData, ...] = ()
+
+    def label(self, checkpoint: str) -> str:
+        """The name that readers see."""
+        if checkpoint in self.labels:
+            return self.labels[checkpoint]
+        if checkpoint.endswith(THINK_SUFFIX):
+            return f"{self.label(checkpoint.removesuffix(THINK_SUFFIX))}, made to think"
+        return label(checkpoint)
 
     @property
     def final(self) -> str:
@@ -113,9 +133,30 @@ class RunData:
         return tuple(dict.fromkeys((*self.path_to_final, *(c.checkpoint for c in self.cells))))
 
     @property
+    def milestones(self) -> tuple[str, ...]:
+        """The base, and the checkpoint that each run of the path ended with."""
+        ends = [part.path_to_final[-1] for part in self.parts] if self.parts else [self.final]
+        return tuple(dict.fromkeys(("base", *ends)))
+
+    @property
     def kinds(self) -> tuple[tuple[str, str], ...]:
-        """The (domain, modality) pairs that were measured, in order of appearance."""
-        return tuple(dict.fromkeys((c.domain, c.modality) for c in self.cells))
+        """The (domain, modality) pairs that were measured: domains that the first training showed, then in order of
+        appearance; text before pictures before charts."""
+        first = [domain for (domain, _), led_to in self.trained_on.items() if led_to == self.milestones[1]]
+        domains = list(dict.fromkeys([*first, *(c.domain for c in self.cells)]))
+        kinds = dict.fromkeys((c.domain, c.modality) for c in self.cells)
+        known = {modality: i for i, modality in enumerate(MODALITIES)}
+        return tuple(sorted(kinds, key=lambda k: (domains.index(k[0]), known.get(k[1], len(known)))))
+
+    @property
+    def story(self) -> tuple[str, ...]:
+        """The same for runs of one recipe that differ in their seed alone."""
+        return (*self.path_to_final, *(str(part.recipe.get("name")) for part in self.parts or (self,)))
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """The mapping, or an empty one for whatever is none."""
+    return value if isinstance(value, dict) else {}
 
 
 def finite(value: object) -> float | None:

@@ -147,11 +147,38 @@ def controls(run: RunData) -> list[Control]:
     return rows
 
 
+def differences(runs: Sequence[RunData], after: str, before: str, kind: Kind) -> list[Difference]:
+    """The difference in each run; empty unless every run has it."""
+    got = [d for run in runs if (d := difference(run, after, before, kind)) is not None]
+    return got if len(got) == len(runs) else []
+
+
+def common_verdict(found: Sequence[Difference]) -> str:
+    """better or worse where every run says so, otherwise unclear."""
+    verdicts = {d.verdict for d in found}
+    return verdicts.pop() if len(verdicts) == 1 else "unclear"
+
+
+def mean_difference(found: Sequence[Difference]) -> tuple[float, float]:
+    """Of one run its own difference and standard error; of several their mean and its error (see `over_seeds`)."""
+    return over_seeds([d.value for d in found], [d.stderr for d in found])
+
+
+def mean_score(runs: Sequence[RunData], checkpoint: str, kind: Kind, control: str = "real") -> Score | None:
+    """Of one run its score; of several their mean and its error (see `over_seeds`). None unless every run has it."""
+    got = [s for run in runs if (s := score(run, checkpoint, kind, control)) is not None]
+    if len(got) < len(runs):
+        return None
+    return Score(*over_seeds([s.value for s in got], [s.stderr for s in got]), n=sum(s.n for s in got)) if got else None
+
+
 def steps_measured(run: RunData) -> list[int]:
     return sorted({c.steps for c in run.cells if c.control == "real" and c.steps is not None})
 
 
-def over_seeds(values: Sequence[float]) -> tuple[float, float]:
-    """Mean over runs and its standard error (sample deviation / sqrt of their number; nan for one run)."""
-    spread = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-    return statistics.fmean(values), spread
+def over_seeds(values: Sequence[float], stderrs: Sequence[float]) -> tuple[float, float]:
+    """Mean over runs and its standard error, over runs and over problems together: the spread of the runs (sample
+    deviation / sqrt of their number; none for one run) and the mean of the runs' own errors, in quadrature. Every run
+    answers the same problems, so more runs do not make the second part smaller."""
+    spread = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+    return statistics.fmean(values), math.hypot(spread, statistics.fmean(stderrs))

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xreasoner.report.findings import findings
-from xreasoner.report.formats import NOTHING, clean, distance, duration, error, label, percent, points
+from xreasoner.report.formats import NOTHING, clean, distance, duration, error, kind_title, label, percent, points
 from xreasoner.report.rundata import RunData
 from xreasoner.report.tables import controls, difference, pooled_steps, score, steps_measured
 
@@ -17,33 +17,38 @@ def print_summary(run: RunData, console: Console) -> None:
     """Prints what the run measured: accuracies with standard errors, gains, by steps, controls, times by stage."""
     said = findings([run])
     console.print(Text(clean(f"{run.title}: {said.headline}"), style="bold"))
-    for sentence in (*said.details, *run.notes):
+    for sentence in filter(None, (said.further, *said.details, *run.notes)):
         console.print(Text(clean(f"· {sentence}")))
-    for table in (_accuracies(run), _by_steps(run), _controls(run), _times(run)):
+    for table in (*_accuracies(run), _by_steps(run), _controls(run), _times(run)):
         if table is not None:
             console.print()
             console.print(table)
 
 
-def _accuracies(run: RunData) -> Table | None:
-    if not run.kinds:
-        return None
+def _accuracies(run: RunData) -> list[Table]:
+    """Kinds of problems by the checkpoints of the path with the gain, then by those beside it."""
     steps = "+".join(str(s) for s in pooled_steps(run) if s is not None)
-    table = _table(f"Accuracy in percent ± standard error{f', {steps} steps' if steps else ''}")
-    table.add_column("")
-    for domain, modality in run.kinds:
-        table.add_column(Text(clean(f"{label(domain)}\n{modality}")), justify="right")
-    for checkpoint in run.checkpoints:
-        scores = [score(run, checkpoint, kind) for kind in run.kinds]
-        if any(scores):
-            _row(table, label(checkpoint), [f"{percent(s.value)} {error(s.stderr)}" if s else NOTHING for s in scores])
-    table.add_section()
-    for before in dict.fromkeys(("base", run.path_to_final[-2] if len(run.path_to_final) > 1 else "base")):
-        gains = [difference(run, run.final, before, kind) for kind in run.kinds]
-        if any(gains):
-            values = [f"{points(g.value)} {error(g.stderr)}" if g else NOTHING for g in gains]
-            _row(table, f"{label(run.final)} minus {label(before)}", values)
-    return table
+    title = f"Accuracy in percent ± standard error{f', {steps} steps' if steps else ''}"
+    beside = [c for c in run.checkpoints if c not in run.path_to_final]
+    tables = []
+    for checkpoints, gain in ((run.path_to_final, True), (beside, False)):
+        measured = [c for c in checkpoints if any(score(run, c, kind) for kind in run.kinds)]
+        if not measured:
+            continue
+        table = _table(title if gain else "Beside the path")
+        table.add_column("")
+        gain_head = [f"{run.label(run.final)} minus\n{run.label('base')}"] if gain else []
+        for head in (*map(run.label, measured), *gain_head):
+            table.add_column(Text(clean(head)), justify="right")
+        for kind in run.kinds:
+            scores = [score(run, checkpoint, kind) for checkpoint in measured]
+            values = [f"{percent(s.value)} {error(s.stderr)}" if s else NOTHING for s in scores]
+            if gain:
+                got = difference(run, run.final, "base", kind)
+                values.append(f"{points(got.value)} {error(got.stderr)}" if got else NOTHING)
+            _row(table, kind_title(kind), values)
+        tables.append(table)
+    return tables
 
 
 def _by_steps(run: RunData) -> Table | None:
@@ -53,12 +58,12 @@ def _by_steps(run: RunData) -> Table | None:
     table = _table("By number of steps, percent")
     table.add_column("")
     for checkpoint in run.path_to_final:
-        table.add_column(Text(clean(label(checkpoint))), justify="right")
+        table.add_column(Text(clean(run.label(checkpoint))), justify="right")
     for domain, modality in run.kinds:
         for k in steps:
             scores = [score(run, checkpoint, (domain, modality), steps=(k,)) for checkpoint in run.path_to_final]
             values = [f"{percent(s.value)} {error(s.stderr)}" if s else NOTHING for s in scores]
-            _row(table, f"{label(domain)}, {modality}, {k}", values)
+            _row(table, f"{kind_title((domain, modality))}, {k}", values)
         table.add_section()
     return table
 
@@ -79,7 +84,8 @@ def _controls(run: RunData) -> Table | None:
     for row in rows:
         apart = NOTHING if row.distance is None or row.control == "real" else distance(row.distance)
         accuracy = f"{percent(row.score.value)} {error(row.score.stderr)}"
-        _row(table, label(row.kind[0]), [label(row.control), accuracy, percent(row.constant), apart])
+        name = label(row.kind[0]) if row.kind[1] == "image" else kind_title(row.kind)
+        _row(table, name, [label(row.control), accuracy, percent(row.constant), apart])
     return table
 
 

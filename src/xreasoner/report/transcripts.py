@@ -1,13 +1,23 @@
-"""Which problems a reader is shown: chosen by rule, so that nobody picks the flattering ones."""
+"""Which problems a reader can browse: chosen by rule, so that nobody picks the flattering ones."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
+from xreasoner.prompts import THINK_CLOSE, THINK_OPEN
 from xreasoner.report.rundata import RunData, Sample
 from xreasoner.report.tables import Kind, pooled_steps
 
-SHOWN = {"correct": "right", "wrong": "wrong", "no_answer": "no answer", "verifier_error": "not judged"}
+OUTCOMES = ("right", "wrong", "forced")  # what a reader can ask for
+MOST_EACH = 5  # problems of each combination of kind, checkpoint and outcome
+VERDICTS = {"correct": "right", "wrong": "wrong", "no_answer": "no answer", "verifier_error": "not judged"}
+_Key = tuple[str, int, str, str]
+_Choice = tuple[Kind, dict[str, Sample]]
+Problem = tuple[Kind, _Key, dict[str, Sample]]  # its kind, what tells it apart, its sample by checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,52 +31,131 @@ class Reply:
 
     @property
     def verdict(self) -> str:
-        return SHOWN.get(self.sample.outcome, self.sample.outcome)
+        return VERDICTS.get(self.sample.outcome, self.sample.outcome)
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        return outcomes(self.sample)
 
 
 @dataclass(frozen=True, slots=True)
 class Exhibit:
-    """One problem, why it is shown, and what each checkpoint on the path made of it."""
+    """One problem and what each checkpoint made of it."""
 
     kind: Kind
-    why: str
     problem: Sample
     replies: tuple[Reply, ...]
 
 
-def exhibits(run: RunData, limit: int) -> list[Exhibit]:
-    """At most `limit` problems: of each kind the first (by id) that the final checkpoint got right, got wrong, and
-    had to be forced to answer, among the numbers of steps that the table pools."""
-    picked: list[Exhibit] = []
-    replies = {c: {(s.id, s.epoch): s for s in run.samples.get(c, ())} for c in run.path_to_final}
-    steps = pooled_steps(run)
-    for why in ("right", "wrong", "forced"):
-        for kind in run.kinds:
-            candidates = [
-                s
-                for s in run.samples.get(run.final, ())
-                if (s.domain, s.modality) == kind and s.steps in steps and _fits(s, why)
-            ]
-            taken = {(e.problem.id, e.problem.epoch) for e in picked}
-            for sample in sorted(candidates, key=lambda s: (s.id, s.epoch)):
-                key = (sample.id, sample.epoch)
-                if key not in taken:
-                    shown = tuple(_reply(c, replies[c][key]) for c in run.path_to_final if key in replies[c])
-                    picked.append(Exhibit(kind, why, sample, shown))
-                    break
-    # Shown kind by kind, but chosen rightness by rightness: a small limit still shows every kind.
-    return sorted(picked[:limit], key=lambda e: run.kinds.index(e.kind))
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The problems to browse, at least the first `each` of every combination of kind, checkpoint and outcome but for
+    `left_out` problems that found no room, and how many samples of each combination there are in the evaluation."""
+
+    exhibits: tuple[Exhibit, ...]
+    each: int
+    left_out: int
+    totals: dict[tuple[Kind, str, str], int]
 
 
-def _fits(sample: Sample, why: str) -> bool:
-    if why == "forced":
-        return sample.exit == "forced"
-    return sample.outcome == "correct" if why == "right" else sample.outcome in ("wrong", "no_answer")
+def outcomes(sample: Sample) -> tuple[str, ...]:
+    """Whether it was right or wrong (a missing answer is wrong, a failed verifier neither), and forced."""
+    judged = {"correct": ("right",), "wrong": ("wrong",), "no_answer": ("wrong",)}.get(sample.outcome, ())
+    return (*judged, *(("forced",) if sample.exit == "forced" else ()))
+
+
+def select(problems: Sequence[Problem], limit: int, characters: int) -> Selection:
+    """The first problems of every combination of kind, checkpoint and outcome: as many of each (at most MOST_EACH) as
+    keep the page within `limit` problems and their texts within `characters`."""
+    totals: Counter[tuple[Kind, str, str]] = Counter()
+    firsts: defaultdict[tuple[Kind, str, str], list[_Key]] = defaultdict(list)
+    for kind, key, replies in problems:
+        for checkpoint, sample in replies.items():
+            for outcome in ("any", *outcomes(sample)):
+                combination = (kind, checkpoint, outcome)
+                totals[combination] += 1
+                if outcome != "any" and len(firsts[combination]) < MOST_EACH:
+                    firsts[combination].append(key)
+    for each in range(MOST_EACH, 0, -1):
+        keys = {(combination[0], key) for combination, found in firsts.items() for key in found[:each]}
+        chosen = [(kind, replies) for kind, key, replies in problems if (kind, key) in keys]
+        shown = _within(chosen, limit, characters)
+        if len(shown) == len(chosen):
+            break
+    return Selection(tuple(_exhibit(*one) for one in shown), each, len(chosen) - len(shown), dict(totals))
+
+
+def _within(chosen: Sequence[_Choice], limit: int, characters: int) -> list[_Choice]:
+    """Those that fit, in their order; every kind keeps its first ones."""
+    place: Counter[Kind] = Counter()
+    places = []
+    for kind, _ in chosen:
+        place[kind] += 1
+        places.append(place[kind])
+    fit = sorted(range(len(chosen)), key=places.__getitem__)[:limit]
+    lengths = accumulate(sum(len(s.prompt) + len(s.completion) for s in chosen[i][1].values()) for i in fit)
+    return [chosen[i] for i in sorted(i for i, length in zip(fit, lengths, strict=True) if length <= characters)]
+
+
+def in_order(run: RunData) -> list[Problem]:
+    """Every problem with each checkpoint's sample: kind by kind, by name, taking turns between numbers of steps."""
+    wanted = pooled_steps(run)
+    found: dict[tuple[Kind, _Key], dict[str, Sample]] = defaultdict(dict)
+    for checkpoint in run.checkpoints:
+        for s in run.samples.get(checkpoint, ()):
+            if s.steps in wanted:
+                found[(s.domain, s.modality), (s.id, s.epoch, s.prompt, s.gold)][checkpoint] = s
+    kinds, rank = run.kinds, Counter[tuple[Kind, int | None]]()
+    ranked = []
+    for (kind, key), replies in sorted(found.items(), key=lambda item: (natural(item[0][1][0]), item[0][1])):
+        steps = next(iter(replies.values())).steps
+        rank[kind, steps] += 1
+        place = kinds.index(kind) if kind in kinds else len(kinds)
+        ranked.append(((place, kind, rank[kind, steps], steps or 0), kind, key, replies))
+    return [(kind, key, replies) for _, kind, key, replies in sorted(ranked, key=lambda r: r[0])]
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """A sort key in which q2 stands before q10."""
+    return [(0, int(part[:18]), part) if part.isdecimal() and part.isascii() else (1, 0, part) for part in _parts(name)]
+
+
+def _parts(name: str) -> Iterator[str]:
+    return (part for part in re.split(r"([0-9]+)", name) if part)
+
+
+def _exhibit(kind: Kind, replies: dict[str, Sample]) -> Exhibit:
+    problem = next(iter(replies.values()))
+    return Exhibit(kind, problem, tuple(_reply(checkpoint, sample) for checkpoint, sample in replies.items()))
 
 
 def _reply(checkpoint: str, sample: Sample) -> Reply:
     """Thoughts end at the first closing tag; a completion without one that never opened any has none."""
-    thoughts, tag, answer = sample.completion.partition("</think>")
-    if not tag and not thoughts.lstrip().startswith("<think>"):
+    thoughts, tag, answer = sample.completion.partition(THINK_CLOSE)
+    if not tag and not thoughts.lstrip().startswith(THINK_OPEN):
         thoughts, answer = "", thoughts
-    return Reply(checkpoint, sample, thoughts.strip().removeprefix("<think>").strip(), answer.strip())
+    return Reply(checkpoint, sample, thoughts.strip().removeprefix(THINK_OPEN).strip(), answer.strip())
+
+
+def specimens(problems: Sequence[Problem]) -> list[Exhibit]:
+    """What is asked: for every domain the first problem that was put in the most ways, in each of them."""
+    found: dict[str, dict[tuple[str, str], dict[str, Exhibit]]] = {}
+    for kind, _, replies in problems:
+        problem = next(iter(replies.values()))
+        ways = found.setdefault(kind[0], {}).setdefault((problem.cluster, problem.gold), {})
+        ways.setdefault(kind[1], Exhibit(kind, problem, ()))
+    chosen: list[Exhibit] = []
+    for clusters in found.values():
+        chosen += max(clusters.values(), key=len).values()
+    return chosen
+
+
+def count(exhibits: Sequence[Exhibit], kind: Kind, checkpoint: str, outcome: str) -> int:
+    """How many of the problems to browse fall into a combination ("any": whatever the outcome)."""
+    return sum(
+        outcome in ("any", *r.outcomes)
+        for e in exhibits
+        if e.kind == kind
+        for r in e.replies
+        if r.checkpoint == checkpoint
+    )

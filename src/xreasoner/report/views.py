@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from xreasoner.report.charts import Bar, Line, bars, lines
-from xreasoner.report.findings import kind_label
-from xreasoner.report.formats import NOTHING, error, label, number, percent, points, sentence_case
+from xreasoner.report.charts import Line, lines, swatch
+from xreasoner.report.claim import tone
+from xreasoner.report.formats import (
+    NOTHING,
+    distance,
+    error,
+    kind_label,
+    kind_title,
+    label,
+    number,
+    percent,
+    points,
+    sentence_case,
+)
 from xreasoner.report.rundata import JobData, RunData
-from xreasoner.report.tables import Score, difference, over_seeds, score, steps_measured
+from xreasoner.report.tables import (
+    NEAR,
+    Control,
+    Kind,
+    Score,
+    common_verdict,
+    controls,
+    differences,
+    mean_difference,
+    mean_score,
+    score,
+    steps_measured,
+)
+from xreasoner.report.tracks import Point, bar
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One entry of a table: the number, its error, and whether it is a clear gain (better, worse, or nothing)."""
+    """One entry of a table: the number, its error, whether it is clearly good or bad (better, worse, or nothing), the
+    same drawn, and what stands under it."""
 
     text: str
     error: str = ""
     verdict: str = ""
+    drawn: Markup | str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +58,17 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    heads: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     title: str
     note: str
     chart: Markup
+    legend: tuple[tuple[Markup, str], ...] = ()
 
 
 # What is drawn of a job's progress: title, what to look for, (key, label, tone) of each line, whether they are shares.
@@ -43,9 +76,9 @@ CURVES: tuple[tuple[str, str, tuple[tuple[str, str, int], ...], bool], ...] = (
     ("Loss", "per token, on the assistant's words", (("loss", "loss", 2),), False),
     ("Reward", "share of rollouts with the right answer", (("reward", "reward", 2),), True),
     (
-        "How rollouts end",
-        "natural, forced or no end of thoughts; answer cut",
-        (("natural", "natural", 2), ("forced", "forced", 3), ("none", "none", 0), ("capped", "cut", 1)),
+        "How thoughts end",
+        "share of rollouts",
+        (("natural", "by itself", 2), ("forced", "by force", 3), ("none", "no thoughts", 0), ("capped", "cut", 1)),
         True,
     ),
     ("Length", "tokens of a rollout", (("mean_length", "mean", 2), ("max_length", "longest", 0)), False),
@@ -55,33 +88,46 @@ CURVES: tuple[tuple[str, str, tuple[tuple[str, str, int], ...], bool], ...] = (
 )
 
 
-def panels(run: RunData) -> list[Figure]:
-    """One bar chart a kind of problem: the path from the base to the final checkpoint."""
-    figures = []
-    for kind in run.kinds:
-        scores = [(c, score(run, c, kind)) for c in run.path_to_final]
-        drawn = [Bar(label(c), s.value, s.stderr, i) for i, (c, s) in enumerate(scores) if s]
-        if drawn:
-            gain = difference(run, run.final, "base", kind)
-            note = f"{points(gain.value)} {error(gain.stderr)} points" if gain else ""
-            figures.append(Figure(sentence_case(kind_label(kind)), note, bars(drawn, kind_label(kind))))
-    return figures
-
-
-def accuracy_rows(run: RunData) -> list[Row]:
-    """Checkpoints by kinds of problems, then the gains of the final one."""
+def accuracy_table(runs: Sequence[RunData]) -> Table:
+    """Kinds of problems by the checkpoints of the path, each drawn as a bar, and the gain from milestone to milestone.
+    Of several runs the mean."""
+    run = runs[0]
+    measured = [c for c in run.path_to_final if any(mean_score(runs, c, kind) for kind in run.kinds)]
+    steps = [
+        (after, before)
+        for before, after in zip(run.milestones, run.milestones[1:], strict=False)
+        if any(differences(runs, after, before, kind) for kind in run.kinds)
+    ]
     rows = []
-    for checkpoint in run.checkpoints:
-        scores = [score(run, checkpoint, kind) for kind in run.kinds]
-        if any(scores):
-            group = "path" if checkpoint in run.path_to_final else "beside"
-            rows.append(Row(label(checkpoint), tuple(map(_value, scores)), group))
-    for before in (c for c in run.checkpoints if c != run.final):
-        gains = [difference(run, run.final, before, kind) for kind in run.kinds]
-        if any(gains):
-            values = tuple(Value(points(g.value), error(g.stderr), g.verdict) if g else Value(NOTHING) for g in gains)
-            rows.append(Row(f"{label(run.final)} minus {label(before)}", values, "gain"))
-    return rows
+    for kind in run.kinds:
+        scores = tuple(_drawn(run, c, mean_score(runs, c, kind)) for c in measured)
+        gains = tuple(_gain(runs, after, before, kind) for after, before in steps)
+        rows.append(Row(kind_title(kind), (*scores, *gains), kind[0]))
+    gain_heads = (f"{run.label(after)} minus {run.label(before)}" for after, before in steps)
+    return Table((*map(run.label, measured), *gain_heads), tuple(rows) if measured else ())
+
+
+def beside_table(run: RunData) -> Table:
+    """What else could explain a gain: the final checkpoint beside those that are not on the path to it."""
+    beside = [c for c in run.checkpoints if c not in run.path_to_final and any(score(run, c, k) for k in run.kinds)]
+    shown = (*beside, run.final)
+    rows = [
+        Row(kind_title(kind), tuple(_drawn(run, c, score(run, c, kind)) for c in shown), kind[0])
+        for kind in run.kinds
+        if any(score(run, c, kind) for c in beside)
+    ]
+    return Table(tuple(map(run.label, shown)), tuple(rows))
+
+
+def seed_table(runs: Sequence[RunData]) -> Table:
+    """The accuracy of the milestones in every run, and the mean over runs."""
+    first, rows = runs[0], []
+    for kind in first.kinds:
+        for checkpoint in first.milestones:
+            each = tuple(_value(score(run, checkpoint, kind)) for run in runs)
+            mean = _value(mean_score(runs, checkpoint, kind))
+            rows.append(Row(f"{kind_title(kind)}: {first.label(checkpoint)}", (*each, mean), str(kind)))
+    return Table((*(f"Seed {run.seed}" for run in runs), "Mean"), tuple(rows))
 
 
 def step_figures(run: RunData) -> list[Figure]:
@@ -90,28 +136,60 @@ def step_figures(run: RunData) -> list[Figure]:
         return []
     for kind in run.kinds:
         drawn = []
-        for i, checkpoint in enumerate(run.path_to_final):
+        for checkpoint in run.path_to_final:
             scores = [(k, s) for k in steps if (s := score(run, checkpoint, kind, steps=(k,)))]
-            if scores:
-                at = [(float(k), s.value) for k, s in scores]
-                drawn.append(Line(label(checkpoint), at, i, [s.stderr for _, s in scores]))
-        if drawn:
-            chart = lines(drawn, f"Accuracy on {kind_label(kind)}", "steps", share=True, whole_x=True)
-            figures.append(Figure(sentence_case(kind_label(kind)), "accuracy by number of steps", chart))
+            at = [(float(k), s.value) for k, s in scores]
+            drawn.append(Line(run.label(checkpoint), at, tone(run, checkpoint), [s.stderr for _, s in scores]))
+        if any(line.points for line in drawn):
+            title = f"Accuracy on {kind_label(kind)}"
+            chart = lines(drawn, title, "steps", share=True, whole_x=True)
+            figures.append(Figure(kind_title(kind), "", chart))
     return figures
 
 
-def step_rows(run: RunData) -> list[Row]:
+def step_legend(run: RunData) -> list[tuple[Markup, str]]:
+    return [(swatch(tone(run, c)), run.label(c)) for c in run.path_to_final]
+
+
+def step_table(run: RunData) -> Table:
     """Kinds of problems and numbers of steps by the checkpoints of the path."""
     rows = []
     for kind in run.kinds:
         for k in steps_measured(run):
             scores = [score(run, checkpoint, kind, steps=(k,)) for checkpoint in run.path_to_final]
-            rows.append(Row(f"{sentence_case(kind_label(kind))}, {k}", tuple(map(_value, scores)), kind_label(kind)))
-    return rows
+            if any(scores):
+                rows.append(Row(f"{kind_title(kind)}, {k}", tuple(map(_value, scores)), kind_label(kind)))
+    return Table(tuple(map(run.label, run.path_to_final)), tuple(rows))
 
 
-def ending_rows(run: RunData) -> list[Row]:
+def control_table(run: RunData) -> Table:
+    """What is left of the accuracy on pictures without the right picture: each kind by the picture that was shown, and
+    the best constant answer. What lies clearly above that is marked."""
+    found = controls(run)
+    names = list(dict.fromkeys(c.control for c in found))
+    groups: dict[tuple[Kind, str], dict[str, Control]] = {}
+    for c in found:
+        groups.setdefault((c.kind, c.checkpoint), {})[c.control] = c
+    several = len({checkpoint for _, checkpoint in groups}) > 1
+    rows = []
+    for (kind, checkpoint), by_name in sorted(groups.items(), key=lambda item: run.kinds.index(item[0][0])):
+        shown = tuple(_control(run, by_name.get(name)) for name in names)
+        constant = next(iter(by_name.values())).constant
+        title = f"{kind_title(kind)}, {run.label(checkpoint)}" if several else kind_title(kind)
+        rows.append(Row(title, (*shown, Value(percent(constant))), kind[0]))
+    return Table((*map(label, names), "Best constant answer"), tuple(rows))
+
+
+def _control(run: RunData, c: Control | None) -> Value:
+    if c is None:
+        return Value(NOTHING)
+    value = _drawn(run, c.checkpoint, c.score)
+    if c.distance is None or c.control == "real":
+        return value
+    return replace(value, note=distance(c.distance), verdict="worse" if c.distance > NEAR else "")
+
+
+def ending_table(run: RunData) -> Table:
     """How completions ended in the pooled evaluation: forced, cut, without an answer, and their length."""
     rows = []
     for checkpoint in run.checkpoints:
@@ -120,8 +198,8 @@ def ending_rows(run: RunData) -> list[Row]:
             if got:
                 shares = (got.forced, got.capped, got.no_answer)
                 values = (*(Value(percent(share)) for share in shares), Value(number(got.tokens)), Value(f"{got.n:,}"))
-                rows.append(Row(f"{label(checkpoint)}: {kind_label(kind)}", values, checkpoint))
-    return rows
+                rows.append(Row(f"{run.label(checkpoint)}: {kind_label(kind)}", values, checkpoint))
+    return Table(("forced", "cut at the budget", "no answer", "tokens", "problems"), tuple(rows))
 
 
 def curves(job: JobData) -> list[Figure]:
@@ -129,64 +207,31 @@ def curves(job: JobData) -> list[Figure]:
     for title, note, keys, share in CURVES:
         drawn = [Line(name, at, tone) for key, name, tone in keys if (at := job.curve(key))]
         if drawn:
-            figures.append(Figure(title, note, lines(drawn, f"{job.name}: {title}", "step", share)))
+            legend = tuple((swatch(line.tone), line.label) for line in drawn) if len(drawn) > 1 else ()
+            figures.append(Figure(title, note, lines(drawn, f"{job.name}: {title}", "step", share), legend))
     return figures
 
 
-def seed_rows(runs: Sequence[RunData]) -> list[Row]:
-    """Each run and the mean over runs, for the checkpoints of the path and for the gain."""
-    first, rows = runs[0], []
-    for kind in first.kinds:
-        for checkpoint in first.path_to_final:
-            scores = [score(run, checkpoint, kind) for run in runs]
-            known = [s.value for s in scores if s]
-            mean = Value(percent(over_seeds(known)[0]), error(over_seeds(known)[1])) if known else Value(NOTHING)
-            rows.append(
-                Row(f"{sentence_case(kind_label(kind))}: {label(checkpoint)}", (*map(_value, scores), mean), "path")
-            )
-        gains = [difference(run, first.final, "base", kind) for run in runs]
-        known = [g.value for g in gains if g]
-        if known:
-            mean = Value(points(over_seeds(known)[0]), error(over_seeds(known)[1]))
-            each = (Value(points(g.value), error(g.stderr), g.verdict) if g else Value(NOTHING) for g in gains)
-            rows.append(Row(f"{label(first.final)} minus Base", (*each, mean), "gain"))
-    return rows
+def job_title(run: RunData, name: str) -> str:
+    """The checkpoint that a job of training made, in the words of the tables, and the job's own name."""
+    stage = name.rpartition(": ")[2]
+    known = [c for c in run.checkpoints if c in (name, stage, name.replace(": ", "-"))]
+    return f"{sentence_case(run.label(known[-1]))} ({name})" if known and run.label(known[-1]) != name else name
 
 
-def model_card(text: str) -> tuple[list[str], str]:
-    """The paragraphs of a model card and its block of figures, without front matter and headings."""
-    if text.startswith("---\n"):
-        text = text.split("---\n", 2)[-1]
-    words, _, rest = text.partition("```")
-    figures = rest.partition("\n")[2].partition("```")[0]
-    paragraphs = [" ".join(p.split()) for p in words.split("\n\n")]
-    return [p.replace("`", "") for p in paragraphs if p and not p.startswith("#")], figures.strip()
+def _drawn(run: RunData, checkpoint: str, got: Score | None) -> Value:
+    if got is None:
+        return Value(NOTHING)
+    point = Point(run.label(checkpoint), got.value, got.stderr, tone(run, checkpoint))
+    return Value(percent(got.value), error(got.stderr), drawn=bar(point))
 
 
-def shares(value: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The fractions in nested plain data as (path, percent) pairs."""
-    return [(name, f"{percent(float(text))}%") for name, text in facts(value) if _is_fraction(text)]
-
-
-def _is_fraction(text: str) -> bool:
-    try:
-        return 0 <= float(text) <= 1
-    except ValueError:
-        return False
-
-
-def facts(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested plain data as (path, value) pairs."""
-    pairs: list[tuple[str, str]] = []
-    for key, inner in value.items():
-        name = f"{prefix} / {key}" if prefix else str(key)
-        if isinstance(inner, Mapping):
-            pairs += facts(inner, name)
-        elif isinstance(inner, float):
-            pairs.append((name, f"{inner:.4g}"))
-        else:
-            pairs.append((name, str(inner)))
-    return pairs
+def _gain(runs: Sequence[RunData], after: str, before: str, kind: Kind) -> Value:
+    found = differences(runs, after, before, kind)
+    if not found:
+        return Value(NOTHING)
+    value, stderr = mean_difference(found)
+    return Value(points(value), error(stderr), common_verdict(found))
 
 
 def _value(got: Score | None) -> Value:

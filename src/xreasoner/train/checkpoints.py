@@ -2,85 +2,54 @@
 
 from __future__ import annotations
 
-import errno
-import os
+import json
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from xreasoner.errors import RunError
+from xreasoner.files import PART, disk_guard, publish, remove
 
-STATE = "trainer_state.json"  # the trainer writes it last
-_PART = ".part-"  # starts every temporary name
+SIZES = "sizes.json"  # what a whole checkpoint holds: name -> bytes
 _NAME = re.compile(r"checkpoint-(\d+)")
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# torch.save and safetensors do not raise OSError
-_FULL_WORDS = ("no space left", "storagefull", "quota", "file too large", "pytorchstreamwriter", "inline_container")
 
 
 def newest_whole(folder: Path) -> Path | None:
     """The checkpoint of the highest step in `folder`, or None. What a broken run left half-written there is
-    deleted."""
-    whole = []
+    deleted. Raises RunError where that checkpoint was damaged after it had been written."""
+    found = []
     for path in folder.iterdir() if folder.is_dir() else ():
-        name = _NAME.fullmatch(path.name)
-        if name and (path / STATE).is_file():
-            whole.append((int(name[1]), path))
-        elif name or path.name.startswith(_PART):
+        if name := _NAME.fullmatch(path.name):
+            found.append((int(name[1]), path))
+        elif path.name.startswith(PART):
             shutil.rmtree(path, ignore_errors=True)
-    return max(whole)[1] if whole else None
+    if not found:
+        return None
+    newest = max(found)[1]
+    damage = _damage(newest)
+    if damage:
+        raise RunError(
+            f"The checkpoint {newest} is damaged ({damage}): remove that folder and run the same command again, which "
+            "goes on from the checkpoint before it or, if there is none, starts this stage anew."
+        )
+    return newest
 
 
-@contextmanager
-def whole_folder(final: Path) -> Iterator[Path]:
-    """Yields an empty temporary folder beside `final`. It takes the name (and the place) of `final` when the block
-    ends well, and is deleted when the block fails. Raises RunError where the disk is full."""
-    part = final.parent / f"{_PART}{final.name}"
-    shutil.rmtree(part, ignore_errors=True)
+def _sizes(folder: Path) -> dict[str, int]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != SIZES)
+    return {str(path.relative_to(folder)): path.stat().st_size for path in files}
+
+
+def _damage(checkpoint: Path) -> str | None:
+    """What of a checkpoint is not as it was written."""
     try:
-        with full_disk_as_run_error(final.parent):
-            part.mkdir(parents=True)
-            yield part
-            publish(part, final)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-
-
-def publish(part: Path, final: Path) -> None:
-    """Renames `part` to `final`, once all of it is on the disk; whatever had the name before is deleted."""
-    for path in [*part.rglob("*"), part]:
-        _sync(path)
-    remove(final)
-    part.rename(final)
-    _sync(final.parent)
-
-
-def remove(folder: Path) -> None:
-    """Deletes a folder, if it is there, in such a way that it is never seen half-deleted under its name."""
-    if folder.exists():
-        going = folder.parent / f"{_PART}old-{folder.name}"
-        shutil.rmtree(going, ignore_errors=True)
-        folder.rename(going)
-        shutil.rmtree(going, ignore_errors=True)
-
-
-@contextmanager
-def full_disk_as_run_error(folder: Path) -> Iterator[None]:
-    """Turns the errors that Python, torch and safetensors raise on a full disk into a RunError."""
-    try:
-        yield
-    except Exception as error:
-        words = str(error).lower()
-        if getattr(error, "errno", None) in _FULL or any(word in words for word in _FULL_WORDS):
-            raise RunError(
-                f"The disk of {folder} is full: free some space and start again, the run goes on from its last "
-                "checkpoint."
-            ) from error
-        raise
+        written = dict(json.loads((checkpoint / SIZES).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return f"{SIZES} is missing or cannot be read"
+    there = _sizes(checkpoint)
+    wrong = [name for name, size in written.items() if there.get(name) != size]
+    return f"{wrong[0]} has {there.get(wrong[0], 0):,} of {written[wrong[0]]:,} bytes" if wrong else None
 
 
 class LocalTrainer:
@@ -101,14 +70,15 @@ class LocalTrainer:
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         folder = Path(self.args.output_dir)
-        part = folder / f"{_PART}saving"
+        part = folder / f"{PART}saving"
         self._writing_to = part
         try:
-            with full_disk_as_run_error(folder):
+            with disk_guard(folder):
                 super()._save_checkpoint(model, trial)  # type: ignore[misc]
                 self.accelerator.wait_for_everyone()
                 if self.args.should_save:
                     name = f"checkpoint-{self.state.global_step}"
+                    (part / name / SIZES).write_text(json.dumps(_sizes(part / name)), encoding="utf-8")
                     publish(part / name, folder / name)
                     part.rmdir()
                     _keep_last(folder, self.args.save_total_limit)
@@ -130,11 +100,3 @@ def _keep_last(folder: Path, limit: int | None) -> None:
     steps = sorted(int(name[1]) for path in folder.iterdir() if (name := _NAME.fullmatch(path.name)))
     for step in steps[:-limit] if limit else ():
         remove(folder / f"checkpoint-{step}")
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

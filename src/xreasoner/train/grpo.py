@@ -19,7 +19,6 @@ trainer's by about 1e-6; `sampler_trainer_gap` logs it.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,8 +28,9 @@ from trl import GRPOConfig
 
 from xreasoner.config import RlSpec
 from xreasoner.errors import DataError, RecipeError
+from xreasoner.files import whole_folder
 from xreasoner.model.load import load_tokenizer, load_tower
-from xreasoner.train.checkpoints import newest_whole, whole_folder
+from xreasoner.train.checkpoints import newest_whole
 from xreasoner.train.rl_trainer import Progress, RlTrainer
 from xreasoner.types import Example
 
@@ -40,9 +40,10 @@ def train_rl(
 ) -> dict[str, Any]:
     """Trains the tower in `tower_dir` on `examples` and writes `stage_dir`/tower, a model folder of float32 weights.
 
-    Checkpoints go to `stage_dir`/checkpoints, only between rollout steps; a later call with the same arguments goes on
-    from the newest whole one and, on a CPU, ends with the same bits as a run that was never stopped. `progress` gets
-    one record a rollout step (RlTrainer.report). Under torchrun every process calls this; process 0 writes.
+    Checkpoints go to `stage_dir`/checkpoints, only between rollout steps, and the caller deletes them; a later call
+    with the same arguments goes on from the newest one and, on a CPU, ends with the same bits as a run that was never
+    stopped. `progress` gets one record a rollout step (RlTrainer.report). Under torchrun every process calls this;
+    process 0 writes.
 
     Returns the record of the last step.
 
@@ -68,7 +69,6 @@ def train_rl(
         with whole_folder(stage_dir / "tower") as folder:
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
-        shutil.rmtree(checkpoints, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
     return dict(trainer.state.log_history[-1])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 import time
 import warnings
 from collections import Counter
@@ -22,8 +21,9 @@ from trl import SFTConfig, SFTTrainer
 from xreasoner.config import SftSpec
 from xreasoner.data.render import IGNORED, render
 from xreasoner.errors import DataError, RunError
+from xreasoner.files import whole_folder
 from xreasoner.model.load import load_tokenizer, load_tower
-from xreasoner.train.checkpoints import LocalTrainer, newest_whole, whole_folder
+from xreasoner.train.checkpoints import LocalTrainer, newest_whole
 from xreasoner.train.order import BatchOrder, EpochLoader, accumulation_steps, epoch_batches, padding_share
 from xreasoner.train.schedule import install
 from xreasoner.types import Example
@@ -38,7 +38,7 @@ def train_sft(
     with its tokenizer).
 
     Goes on from the newest whole checkpoint in `stage_dir/checkpoints` if there is one, on a CPU with the same
-    result to the bit; the checkpoints are deleted at the end. Under torchrun every process calls this with the same
+    result to the bit; the caller deletes them. Under torchrun every process calls this with the same
     arguments.
 
     `progress` gets a dict after every optimizer step: step, of, loss (nats a trained token), learning_rate,
@@ -72,7 +72,6 @@ def train_sft(
         with whole_folder(stage_dir / "tower") as part:
             trainer.accelerator.unwrap_model(trainer.model).save_pretrained(part)
             tokenizer.save_pretrained(part)
-        shutil.rmtree(checkpoints, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
     micro = (spec.batch_sequences, spec.micro_batch_sequences, seed)
     summary = {

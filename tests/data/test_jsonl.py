@@ -1,0 +1,109 @@
+"""Rows of one's own: what is read, and a sentence for every way that a row can be wrong."""
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xreasoner.config import DataSpec
+from xreasoner.data.datasets import load_training
+from xreasoner.data.jsonl import read_jsonl, to_row
+from xreasoner.errors import DataError
+from xreasoner.types import Example, Message
+
+GOOD = {"prompt": "What is 2 + 3?", "gold": 5, "verifier": "number", "response": "<think>.</think> <answer>5</answer>"}
+
+
+def file_of(folder: Path, *rows: Any) -> Path:
+    path = folder / "mine.jsonl"
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return path
+
+
+def test_a_row_by_hand(tmp_path: Path) -> None:
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Which?"}]
+    choice = {"messages": turns, "gold": "B", "verifier": "choice", "options": ["one", "two"], "tags": {"domain": 7}}
+    first, second = read_jsonl(file_of(tmp_path, GOOD, "", choice))
+    assert first == Example(
+        id="mine-1",
+        messages=(Message("user", "What is 2 + 3?"),),
+        gold="5",
+        verifier="number",
+        response=GOOD["response"],
+    )
+    assert second.messages == (Message("system", "Be brief."), Message("user", "Which?"))
+    assert (second.options, second.tags, second.response) == (("one", "two"), {"domain": "7"}, None)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    example = Example("x", (Message("user", "a\nb"),), "5", "number", ("1",), "<think>…</think>5", {"steps": "2"})
+    assert read_jsonl(file_of(tmp_path, to_row(example))) == [example]
+
+
+def test_rows_bounds_what_is_read(tmp_path: Path) -> None:
+    assert len(read_jsonl(file_of(tmp_path, GOOD, GOOD, "not read"), rows=2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("{", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ("[1]", "not an object"),
+        ({**GOOD, "answer": "5"}, "unknown keys answer"),
+        ({"gold": "5"}, "either a `prompt` or `messages`"),
+        ({**GOOD, "messages": []}, "either a `prompt` or `messages`"),
+        ({"messages": [], "gold": "5"}, "no list of turns"),
+        ({"prompt": " ", "gold": "5"}, "role"),
+        ({"prompt": ["x"], "gold": "5"}, "text only"),
+        ({"messages": [{"role": "user", "content": [{"type": "image"}]}], "gold": "5"}, "text only"),
+        ({"messages": [{"role": "tool", "content": "x"}], "gold": "5"}, "role"),
+        ({"messages": [{"role": "assistant", "content": "x"}], "gold": "5"}, "put the reply into `response`"),
+        ({**GOOD, "gold": ""}, "no gold"),
+        ({**GOOD, "gold": True}, "no gold"),
+        ({**GOOD, "gold": None}, "no gold"),
+        ({**GOOD, "verifier": "vibes"}, "use one of"),
+        ({**GOOD, "verifier": ["math"]}, "use one of"),
+        ({**GOOD, "response": 5}, "not text"),
+        ({**GOOD, "options": "AB"}, "no list of texts"),
+        ({**GOOD, "tags": ["x"]}, "no object"),
+    ],
+)
+def test_every_wrong_row_is_named_with_its_mend(tmp_path: Path, row: Any, says: str) -> None:
+    with pytest.raises(DataError, match=r"Line 2 of .*mine\.jsonl") as error:
+        read_jsonl(file_of(tmp_path, GOOD, row))
+    assert says in str(error.value)
+
+
+def test_unreadable_files(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="give the path"):
+        read_jsonl(tmp_path / "none.jsonl")
+    (tmp_path / "latin.jsonl").write_bytes(b'{"prompt": "\xe9"}')
+    with pytest.raises(DataError, match="UTF-8"):
+        read_jsonl(tmp_path / "latin.jsonl")
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda v: (
+            st.lists(v)
+            | st.dictionaries(st.sampled_from(["prompt", "gold", "messages", "tags", "options", "verifier"]), v)
+        ),
+    )
+)
+def test_any_json_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
+    path = file_of(tmp_path_factory.mktemp("any"), json.dumps(value))
+    with contextlib.suppress(DataError):
+        assert all(isinstance(e, Example) for e in read_jsonl(path))
+
+
+def test_the_dataset_jsonl(tmp_path: Path) -> None:
+    path = file_of(tmp_path, GOOD)
+    assert load_training(DataSpec(name="jsonl", path=str(path)), 0)[0].gold == "5"
+    with pytest.raises(DataError, match="fails its own verifier"):
+        load_training(DataSpec(name="jsonl", path=str(file_of(tmp_path, {**GOOD, "gold": "five hundred"}))), 0)
