@@ -44,7 +44,8 @@ class Example:
 
     `verifier` names an entry of VERIFIERS; `options` are the choices of a multiple-choice question in order
     (empty otherwise); `response` is the assistant's turn to imitate (SFT only); `tags` hold domain, modality,
-    difficulty and cluster for grouping results.
+    difficulty and cluster for grouping results. A row that is only there to be imitated, and that nothing can judge,
+    has an empty gold and an empty verifier.
     """
 
     id: str

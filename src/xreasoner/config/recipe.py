@@ -1,0 +1,123 @@
+"""The whole recipe, and what its parts must say of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from xreasoner.config.specs import (
+    KINDS,
+    DataSpec,
+    DistillSpec,
+    EvalSpec,
+    Frozen,
+    LaunchSpec,
+    ModelSpec,
+    Name,
+    NonNegative,
+    RlSpec,
+    SftSpec,
+    kind_of,
+)
+
+RESERVED = ("detach", "pictures", "final", "name", "seed", "model", "stages", "eval", "launch")  # jobs and recipe keys
+THINK_SUFFIX = "-think"  # checkpoint "base-think" is checkpoint "base" made to think
+
+
+class Recipe(Frozen):
+    name: Name
+    seed: NonNegative = 0
+    model: ModelSpec
+    stages: tuple[SftSpec | RlSpec | DistillSpec, ...] = Field(min_length=1)
+    final: Name | None = None  # the stage whose VLM becomes final/; None: the last
+    eval: EvalSpec
+    launch: LaunchSpec = LaunchSpec()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _untag_stages(cls, value: Any) -> Any:
+        """Stages are written `- sft: {...}`, `- rl: {...}` or `- distill: {...}`; the tag chooses the class."""
+        if not isinstance(value, Mapping) or not isinstance(value.get("stages"), list):
+            return value
+        stages = []
+        for stage in value["stages"]:
+            if isinstance(stage, Mapping):
+                if len(stage) != 1 or next(iter(stage)) not in KINDS:
+                    written = " or ".join(f"`- {kind}: {{...}}`" for kind in KINDS)
+                    raise ValueError(f"a stage is written {written}, not with {list(stage)}")
+                kind, body = next(iter(stage.items()))
+                stage = KINDS[kind].model_validate(body)
+            stages.append(stage)
+        return {**value, "stages": stages}
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> Recipe:
+        known, traces = ["base"], list[str]()
+        for stage in self.stages:
+            if (
+                stage.name in RESERVED
+                or stage.name.startswith(("eval-", "data-"))
+                or stage.name.endswith((THINK_SUFFIX, "-controls"))
+            ):
+                raise ValueError(
+                    f"a stage cannot be called `{stage.name}`, which names something else; give another `name`"
+                )
+            if stage.name in known + traces:
+                raise ValueError(f"two stages are called `{stage.name}`; give one of them another `name`")
+            start = stage.teacher if isinstance(stage, DistillSpec) else stage.start
+            if isinstance(start, str) and start not in known:
+                raise ValueError(f"stage `{stage.name}` starts from `{start}`, which is none of {known}")
+            source = self.traces_of(stage.data)
+            if source is not None and source.name not in traces:
+                raise ValueError(
+                    f"stage `{stage.name}` takes the data `{source.name}`, which is a distill stage, but none before "
+                    "it; move the distill stage up or, if a dataset is meant, give it another `name`"
+                )
+            if source is not None and (stage.data.path is not None or stage.data.options):
+                raise ValueError(
+                    f"stage `{stage.name}` takes the traces of `{source.name}`, which have neither `path` nor "
+                    "`options`; remove them"
+                )
+            (traces if isinstance(stage, DistillSpec) else known).append(stage.name)
+        if len(known) == 1:
+            raise ValueError("the recipe trains nothing; add an `sft` or an `rl` stage")
+        if self.final is not None and self.final not in known[1:]:
+            raise ValueError(f"`final: {self.final}` is none of the stages {known[1:]}")
+        wanted = (*self.eval.checkpoints, *(self.eval.controls.checkpoints if self.eval.controls else ()))
+        for names in (self.eval.checkpoints, self.eval.controls.checkpoints if self.eval.controls else ()):
+            if len(set(names)) < len(names):
+                raise ValueError(f"eval names a checkpoint twice in {list(names)}; name each once")
+        for checkpoint in wanted:
+            if checkpoint.removesuffix(THINK_SUFFIX) not in known:
+                raise ValueError(f"eval names the checkpoint `{checkpoint}`, which is none of {known}")
+        return self
+
+    @property
+    def training(self) -> tuple[SftSpec | RlSpec, ...]:
+        """The stages that give a checkpoint."""
+        return tuple(s for s in self.stages if not isinstance(s, DistillSpec))
+
+    def start_of(self, stage: SftSpec | RlSpec) -> str:
+        """The checkpoint that a stage starts from."""
+        i = self.training.index(stage)
+        return stage.start or (self.training[i - 1].name if i else "base")
+
+    def traces_of(self, data: DataSpec) -> DistillSpec | None:
+        """The distill stage whose traces `data` means, if it means any."""
+        return next((s for s in self.stages if isinstance(s, DistillSpec) and s.name == data.name), None)
+
+    @property
+    def final_stage(self) -> str:
+        return self.final or self.training[-1].name
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        return self.eval.checkpoints or ("base", *(s.name for s in self.training))
+
+    def to_document(self) -> dict[str, Any]:
+        """The recipe as plain data, every default written out; `from_document` reads it back."""
+        plain = self.model_dump(mode="json")
+        plain["stages"] = [{kind_of(s): body} for s, body in zip(self.stages, plain["stages"], strict=True)]
+        return plain

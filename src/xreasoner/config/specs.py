@@ -1,0 +1,173 @@
+"""The parts of a recipe: the model, each kind of stage, the evaluation. Units are in the names."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
+ImageControl = Literal["real", "none", "blank", "shuffled"]
+# Why a readable row of a dataset may be left out all the same; a recipe can tolerate each of these.
+Blemish = Literal["figure", "multi-part", "duplicate", "conflict"]
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSpec(Frozen):
+    """`base`: a folder, a hub id, or "micro" for the base that comes with the package; `label`: its name in reports."""
+
+    base: str
+    label: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    max_pixels: Positive | None = None
+
+
+class DataSpec(Frozen):
+    """`name` is an entry of DATASETS, or an earlier distill stage (with neither `path` nor `options`): SFT then takes
+    its traces, RL its problems with their measured pass rates. `options` are that dataset's own, checked when it is
+    opened. What is prepared from a dataset that is read (data/prepare.py) depends on the other fields."""
+
+    name: str
+    path: str | None = None  # a local copy: a file, or a folder of Parquet or JSON files; None: the Hugging Face Hub
+    rows: Positive | None = None  # at most so many, of the kept ones
+    options: dict[str, Any] = {}
+    tolerate: tuple[Blemish, ...] = ()  # rows are kept in spite of these
+    decontaminate: tuple[str, ...] = ()  # benchmarks whose problems must not be among the rows
+    pass_rate: tuple[Share, Share] | None = None  # lowest and highest measured pass rate that is kept
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+
+class LoraSpec(Frozen):
+    """Low-rank adapters (arXiv 2106.09685) on the tower's linear layers, merged into it when the stage ends."""
+
+    rank: Positive
+    alpha: Positive
+    dropout: Share = 0.0
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class TrainSpec(Frozen):
+    """What SFT and RL share. Batches are global; `micro_batch_sequences` changes memory and speed, never the result."""
+
+    name: Name
+    start: Name | None = None  # the checkpoint to start from: "base" or an earlier stage; None: the stage before
+    data: DataSpec
+    learning_rate: Rate
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    max_grad_norm: Rate = 1.0
+    schedule: Literal["constant_with_warmup", "cosine", "decay_per_epoch"]
+    warmup_share: Share = 0.0
+    lr_decay_per_epoch: Share = 0.8  # for decay_per_epoch alone
+    micro_batch_sequences: Positive
+    save_every_steps: Positive
+    bf16: bool = False
+    gradient_checkpointing: bool = False
+    lora: LoraSpec | None = None
+
+
+class SftSpec(TrainSpec):
+    name: Name = "sft"
+    epochs: Positive
+    batch_sequences: Positive
+    max_tokens: Positive
+    overlong: Literal["cut", "drop"]
+
+
+class RlSpec(TrainSpec):
+    """GRPO. `think_budget: null` turns the forced exit off; `answer_budget` then bounds the whole completion."""
+
+    name: Name = "rl"
+    steps: Positive  # rollout steps; each gives `updates_per_step` optimizer updates
+    prompts_per_step: Positive
+    rollouts_per_prompt: Annotated[int, Field(ge=2)]
+    updates_per_step: Positive = 1
+    temperature: Rate = 1.0
+    think_budget: Positive | None
+    answer_budget: Positive
+    clip_low: Rate
+    clip_high: Rate
+    kl_coef: Annotated[float, Field(ge=0)]
+    # The ratio of the trainer's to the sampler's probability of a token weighs its loss, up to this cap (token-level
+    # truncated importance sampling). None: the clipped ratio is taken against the sampler itself.
+    importance_cap: Annotated[float, Field(ge=1)] | None = None
+    refill_groups: NonNegative = 0  # further prompts a step, at most, in the place of groups without signal
+
+    @model_validator(mode="after")
+    def _batches_divide(self) -> RlSpec:
+        rollouts = self.prompts_per_step * self.rollouts_per_prompt
+        each = rollouts // self.updates_per_step
+        if self.prompts_per_step % self.updates_per_step or each % self.micro_batch_sequences:
+            raise ValueError(
+                f"{self.prompts_per_step} prompts ({rollouts} rollouts) a step cannot be split into "
+                f"{self.updates_per_step} updates of whole prompts in micro-batches of {self.micro_batch_sequences}; "
+                "choose updates_per_step and micro_batch_sequences that divide them"
+            )
+        return self
+
+
+class TeacherSpec(Frozen):
+    """A model outside of the run: a folder or hub id; with `endpoint`, the name of a model behind an OpenAI-compatible
+    server ("http://localhost:8000/v1"); or "inspect/PROVIDER/MODEL" for any provider of Inspect AI. Keys are read from
+    environment variables and written nowhere."""
+
+    model: Annotated[str, Field(min_length=1)]
+    endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    api_key_variable: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "OPENAI_API_KEY"
+    requests_at_once: Positive = 8
+    requests_per_minute: Positive | None = None
+
+
+class DistillSpec(Frozen):
+    """A teacher answers the questions of `data`: its verified traces are the training data of a later SFT stage, the
+    problems with the measured pass rates that of a later RL stage."""
+
+    name: Name = "traces"
+    teacher: Name | TeacherSpec  # "base" or an earlier stage; or a model outside of the run
+    data: DataSpec
+    samples_per_question: Positive
+    temperature: Annotated[float, Field(ge=0)] = 1.0
+    think_budget: Positive
+    answer_budget: Positive
+    keep: Literal["shortest", "random", "all"] = "shortest"
+
+
+class ControlsSpec(Frozen):
+    checkpoints: tuple[str, ...]
+    images: tuple[ImageControl, ...]
+    limit: Positive
+
+
+class EvalSpec(Frozen):
+    suite: str
+    checkpoints: tuple[str, ...] = ()  # empty: base and every stage
+    epochs: Positive = 1
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    think_budget: Positive
+    answer_budget: Positive
+    limit: Positive | None = None  # of every task of the suite
+    split: Literal["dev", "test"] = "test"
+    controls: ControlsSpec | None = None
+
+
+class LaunchSpec(Frozen):
+    workers: Positive = 1  # stages that run at the same time
+    threads: Positive = 1  # CPU threads of each
+
+
+KINDS: dict[str, type[SftSpec | RlSpec | DistillSpec]] = {"sft": SftSpec, "rl": RlSpec, "distill": DistillSpec}
+
+
+def kind_of(stage: SftSpec | RlSpec | DistillSpec) -> str:
+    """The tag that a stage is written with: sft, rl or distill."""
+    return next(kind for kind, of in KINDS.items() if isinstance(stage, of))
