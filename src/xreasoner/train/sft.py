@@ -6,12 +6,10 @@ import math
 import os
 import time
 import warnings
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
 import torch
 from transformers import PrinterCallback, TrainerCallback
@@ -19,12 +17,12 @@ from transformers.utils.logging import disable_progress_bar
 from trl import SFTConfig, SFTTrainer
 
 from xreasoner.config import SftSpec
-from xreasoner.data.render import IGNORED, render
-from xreasoner.errors import DataError, RunError
-from xreasoner.files import whole_folder
+from xreasoner.errors import RunError
+from xreasoner.files import remove, whole_folder
 from xreasoner.model.load import load_tokenizer, load_tower
 from xreasoner.train.checkpoints import LocalTrainer, newest_whole
 from xreasoner.train.order import BatchOrder, EpochLoader, accumulation_steps, epoch_batches, padding_share
+from xreasoner.train.rows import Rows, write_rows
 from xreasoner.train.schedule import install
 from xreasoner.types import Example
 
@@ -53,14 +51,18 @@ def train_sft(
     """
     disable_progress_bar()  # of transformers, around loading and saving
     tokenizer = load_tokenizer(tower_dir)
-    rows, fates = _tokenise(spec, examples, tokenizer)
+    checkpoints, tokens = stage_dir / "checkpoints", stage_dir / "tokens"
+    args = _arguments(spec, checkpoints, seed)
+    with args.main_process_first(local=False):
+        if args.should_save:
+            write_rows(spec, examples, tokenizer, tokens)
+    rows = Rows(tokens)
     report = _Report(spec, rows.lengths, seed, progress)
-    checkpoints = stage_dir / "checkpoints"
     trainer = _Trainer(
         spec=spec,
         rows=rows,
         model=load_tower(tower_dir, dtype=torch.float32),
-        args=_arguments(spec, checkpoints, seed),
+        args=args,
         train_dataset=rows.table,
         processing_class=tokenizer,
         callbacks=[report],
@@ -72,10 +74,11 @@ def train_sft(
         with whole_folder(stage_dir / "tower") as part:
             trainer.accelerator.unwrap_model(trainer.model).save_pretrained(part)
             tokenizer.save_pretrained(part)
+        remove(tokens)
     trainer.accelerator.wait_for_everyone()
     micro = (spec.batch_sequences, spec.micro_batch_sequences, seed)
     summary = {
-        **{f"rows_{fate}": fates[fate] for fate in ("kept", "cut", "dropped")},
+        **{f"rows_{fate}": n for fate, n in rows.fates.items()},
         "steps": trainer.state.global_step,
         "tokens": spec.epochs * sum(rows.lengths),
         "padding_share": float(
@@ -87,41 +90,6 @@ def train_sft(
     if trainer.args.should_save:
         progress(summary)
     return summary
-
-
-class _Rows(torch.utils.data.Dataset[dict[str, list[int]]]):
-    """Training rows by number: `input_ids` [T] and `labels` [T]. Row ~i is row i without loss (see micro_batches)."""
-
-    def __init__(self, ids: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> None:
-        self.table = datasets.Dataset.from_dict({"input_ids": ids, "labels": labels})
-        self.lengths = [len(row) for row in ids]
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __getitems__(self, numbers: list[int]) -> list[dict[str, list[int]]]:
-        columns = self.table[[max(i, ~i) for i in numbers]]
-        return [
-            {"input_ids": ids, "labels": labels if i >= 0 else [IGNORED] * len(ids)}
-            for i, ids, labels in zip(numbers, columns["input_ids"], columns["labels"], strict=True)
-        ]
-
-
-def _tokenise(spec: SftSpec, examples: Sequence[Example], tokenizer: Any) -> tuple[_Rows, Counter[str]]:
-    fates: Counter[str] = Counter()
-    ids, labels = [], []
-    for example in examples:
-        row = render(example, tokenizer, spec.max_tokens, spec.overlong)
-        fates[row.fate] += 1
-        if row.fate != "dropped":
-            ids.append(np.array(row.input_ids, np.int32))
-            labels.append(np.array(row.labels, np.int32))
-    if not ids:
-        raise DataError(
-            f"None of the {len(examples)} rows of the stage {spec.name} fits into max_tokens = {spec.max_tokens}: "
-            "raise max_tokens."
-        )
-    return _Rows(ids, labels), fates
 
 
 def _arguments(spec: SftSpec, folder: Path, seed: int) -> SFTConfig:
@@ -156,7 +124,7 @@ def _arguments(spec: SftSpec, folder: Path, seed: int) -> SFTConfig:
 
 
 class _Trainer(LocalTrainer, SFTTrainer):
-    def __init__(self, spec: SftSpec, rows: _Rows, **kwargs: Any) -> None:
+    def __init__(self, spec: SftSpec, rows: Rows, **kwargs: Any) -> None:
         self._spec, self._rows = spec, rows
         super().__init__(**kwargs)
 
