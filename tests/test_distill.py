@@ -1,18 +1,18 @@
-"""Rejection sampling from a teacher, with a teacher that reads its lines from a script."""
+"""Rejection sampling: what is asked, what is kept, and what a broken run leaves. Teachers are scripted; those behind
+HTTP are in test_distill_endpoint.py."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from xreasoner import config
 from xreasoner.config import DistillSpec
 from xreasoner.data.jsonl import read_jsonl
-from xreasoner.distill import TRACES, distill, keep
-from xreasoner.errors import DataError, RecipeError
-from xreasoner.pipeline import preflight, steps_of
+from xreasoner.distill import PROBLEMS, SAMPLES, TRACES, Sample, SamplerTeacher, distill, keep
+from xreasoner.errors import DataError, RunError
+from xreasoner.rollout.reply import NoReply, Reply
 from xreasoner.rollout.scripted import ScriptedSampler
 from xreasoner.types import Completion, Example, Message, Prompt, SamplingParams
 
@@ -27,27 +27,68 @@ def question(i: int) -> Example:
     return Example(f"q{i}", (Message("user", f"q{i}"),), "5", "number", tags={"domain": "math"})
 
 
-def completion(n: int, exit: str = "natural", stop: str = "eos") -> Completion:
-    return Completion((0,) * n, (True,) * n, None, str(n), exit, stop)  # type: ignore[arg-type]
+def questions(n: int) -> list[Example]:
+    return [question(i) for i in range(n)]
+
+
+def silent(event: dict[str, Any]) -> None:
+    pass
+
+
+def scripted(reply: Any) -> SamplerTeacher:
+    return SamplerTeacher(ScriptedSampler(reply))
+
+
+class Told:
+    """A teacher whose sample of each place is told: a text, or a reason why there is none."""
+
+    identity = "told"
+
+    def __init__(self, say: Any) -> None:
+        self.say, self.asked = say, list[tuple[int, int]]()
+
+    def samples(
+        self, questions: Sequence[Example], missing: Iterable[tuple[int, int]], params: SamplingParams
+    ) -> Iterator[list[Sample]]:
+        for place in missing:
+            self.asked.append(place)
+            said = self.say(*place)
+            yield [Sample(place, said if isinstance(said, NoReply) else Reply(said, "natural", "eos"))]
 
 
 def test_only_right_answers_in_natural_completions_are_kept(tmp_path: Path) -> None:
-    teacher = ScriptedSampler({"q0": RIGHT, "q1": WRONG, "q2": ENDLESS})
+    teacher = scripted({"q0": RIGHT, "q1": WRONG, "q2": ENDLESS})
     events: list[dict[str, Any]] = []
-    summary = distill(SPEC, [question(i) for i in range(3)], teacher, tmp_path, 0, events.append)
-    assert summary == {"questions": 3, "sampled": 6, "kept": 2, "pass_rate": 4 / 6}  # the endless one is right by force
+    summary = distill(SPEC, questions(3), teacher, tmp_path, 0, events.append)
+    assert summary == {
+        "questions": 3,
+        "sampled": 6,
+        "failed": 0,
+        "kept": 2,
+        "pass_rate": 4 / 6,  # the endless one is right by force
+        "forced_rate": 2 / 6,
+        "capped_rate": 0.0,
+        "tokens": 2 * (5 + 5 + 10),  # words and an end token; the endless one has six, and four behind the inserted tag
+        "prompt_tokens": 0,
+        "failures": {},
+    }
     rows = read_jsonl(tmp_path / TRACES)
-    assert [(r.id, r.response, r.tags["pass_rate"]) for r in rows] == [("q0", RIGHT, "1.000")] * 2
+    assert [(r.id, r.response, r.tags["pass_rate"]) for r in rows] == [("q0", RIGHT, "1")] * 2
+    problems = read_jsonl(tmp_path / PROBLEMS)
+    assert [(r.id, r.response, r.tags) for r in problems] == [
+        (f"q{i}", None, {"domain": "math", "pass_rate": rate}) for i, rate in enumerate(["1", "0", "1"])
+    ]
     assert events[-1] == {"step": 3, "of": 3, "kept": 2}
 
 
-def test_a_teacher_that_solves_nothing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="base solved none of the 1 questions"):
-        distill(SPEC, [question(0)], ScriptedSampler({"q0": WRONG}), tmp_path, 0, lambda event: None)
+def test_a_teacher_that_solves_nothing_is_named_and_its_pass_rates_are_kept(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="The teacher base solved none of the 1 questions"):
+        distill(SPEC, questions(1), scripted({"q0": WRONG}), tmp_path, 0, silent)
+    assert [r.tags["pass_rate"] for r in read_jsonl(tmp_path / PROBLEMS)] == ["0"]
 
 
-def test_finished_chunks_are_not_sampled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xreasoner.distill._CHUNK", 2)
+def test_what_has_arrived_is_not_sampled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xreasoner.distill.teachers._CHUNK", 2)
     asked: list[str] = []
 
     def reply(prompt: Prompt) -> str:
@@ -56,33 +97,121 @@ def test_finished_chunks_are_not_sampled_again(tmp_path: Path, monkeypatch: pyte
             raise KeyboardInterrupt
         return RIGHT
 
-    questions = [question(i) for i in range(4)]
     with pytest.raises(KeyboardInterrupt):
-        distill(SPEC, questions, ScriptedSampler(reply), tmp_path, 0, lambda event: None)
-    distill(SPEC, questions, ScriptedSampler(reply), tmp_path, 0, lambda event: None)
+        distill(SPEC, questions(4), scripted(reply), tmp_path, 0, silent)
+    distill(SPEC, questions(4), scripted(reply), tmp_path, 0, silent)
     assert asked == ["q0", "q1", "q2", "q2", "q3"]
-    assert [json.loads(line)["id"] for line in (tmp_path / TRACES).read_text().splitlines()] == [
-        "q0",
-        "q0",
-        "q1",
-        "q1",
-        "q2",
-        "q2",
-        "q3",
-        "q3",
-    ]
+    ids = [json.loads(line)["id"] for line in (tmp_path / TRACES).read_text().splitlines()]
+    assert ids == ["q0", "q0", "q1", "q1", "q2", "q2", "q3", "q3"]
+
+
+def test_every_sample_is_on_the_disk_before_the_next_is_awaited(tmp_path: Path) -> None:
+    lines: list[int] = []
+
+    def say(i: int, j: int) -> str:
+        lines.append((tmp_path / SAMPLES).read_bytes().count(b"\n"))
+        return RIGHT
+
+    distill(SPEC, questions(2), Told(say), tmp_path, 0, silent)
+    assert lines == [0, 1, 2, 3]
+
+
+def test_a_torn_last_line_is_cut_and_asked_again_and_a_damaged_one_too(tmp_path: Path) -> None:
+    distill(SPEC, questions(3), Told(lambda i, j: RIGHT), tmp_path, 0, silent)
+    whole = (tmp_path / SAMPLES).read_bytes()
+    lines = whole.splitlines(keepends=True)
+    (tmp_path / SAMPLES).write_bytes(lines[0] + b"\0\0\n" + b"".join(lines[2:5]) + lines[5][:20])
+    teacher = Told(lambda i, j: RIGHT)
+    assert distill(SPEC, questions(3), teacher, tmp_path, 0, silent)["kept"] == 6
+    assert teacher.asked == [(0, 1), (2, 1)]
+    after = (tmp_path / SAMPLES).read_bytes()
+    assert after == lines[0] + b"\0\0\n" + b"".join(lines[2:5]) + lines[1] + lines[5]
+
+
+def test_more_rows_other_rows_and_more_samples_cost_only_what_is_not_there(tmp_path: Path) -> None:
+    def asked(rows: list[int], each: int, **settings: Any) -> list[tuple[int, int]]:
+        teacher = Told(lambda i, j: RIGHT)
+        spec = SPEC.model_copy(update={"samples_per_question": each, **settings})
+        summary = distill(spec, [question(i) for i in rows], teacher, tmp_path, 0, silent)
+        assert summary["sampled"] == len(rows) * each
+        return teacher.asked
+
+    assert asked([0, 1], 1) == [(0, 0), (1, 0)]
+    assert asked([1, 0, 2], 1) == [(2, 0)]
+    assert asked([0, 1, 2], 2) == [(0, 1), (1, 1), (2, 1)]
+    assert asked([0, 1, 2], 1, keep="shortest") == []
+    assert len(read_jsonl(tmp_path / TRACES)) == 3
+    assert asked([1, 1], 1) == [(1, 0)]  # an equal question is one of its own
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"temperature": 0.5}, "temperature is 1.0 there and 0.5 here"),
+        ({"think_budget": 7}, "think_budget is 6 there and 7 here"),
+        ({"data": {"name": "gsm8k"}}, "data is micro-math there and gsm8k here"),
+    ],
+)
+def test_a_folder_of_other_settings_is_refused(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    distill(SPEC, questions(1), Told(lambda i, j: RIGHT), tmp_path, 0, silent)
+    other = DistillSpec.model_validate({**SPEC.model_dump(), **change})
+    with pytest.raises(RunError, match=rf"other settings \({said}\): give another folder"):
+        distill(other, questions(1), Told(lambda i, j: RIGHT), tmp_path, 0, silent)
+    with pytest.raises(RunError, match="seed is 0 there and 1 here"):
+        distill(SPEC, questions(1), Told(lambda i, j: RIGHT), tmp_path, 1, silent)
+
+
+def test_what_fails_for_good_is_counted_and_asked_again_by_the_next_call(tmp_path: Path) -> None:
+    first = Told(lambda i, j: NoReply("HTTP 500") if i == 1 or (i, j) == (2, 0) else WRONG if j else RIGHT)
+    summary = distill(SPEC, questions(4), first, tmp_path, 0, silent)
+    assert (summary["sampled"], summary["failed"], summary["failures"]) == (5, 3, {"HTTP 500": 3})
+    assert summary["pass_rate"] == 2 / 5
+    rates = {r.id: r.tags["pass_rate"] for r in read_jsonl(tmp_path / PROBLEMS)}
+    assert rates == {"q0": "0.5", "q2": "0", "q3": "0.5"}  # nothing is known of q1
+    second = Told(lambda i, j: RIGHT)
+    assert distill(SPEC, questions(4), second, tmp_path, 0, silent)["failed"] == 0
+    assert second.asked == [(1, 0), (1, 1), (2, 0)]
+
+
+def test_a_teacher_that_is_gone_stops_the_run_and_one_that_refuses_some_does_not(tmp_path: Path) -> None:
+    def fail_after(n: int, refused: bool) -> Told:
+        return Told(lambda i, j: RIGHT if 2 * i + j < n else NoReply("no connection", refused))
+
+    with pytest.raises(RunError, match=r"32 times in a row \(no connection: 32 times\).*3 samples are kept"):
+        distill(SPEC, questions(40), fail_after(3, False), tmp_path / "gone", 0, silent)
+    summary = distill(SPEC, questions(40), fail_after(3, True), tmp_path / "some", 0, silent)
+    assert (summary["failed"], summary["kept"]) == (77, 3)
+    never = fail_after(0, True)
+    with pytest.raises(RunError, match="32 times in a row"):
+        distill(SPEC, questions(40), never, tmp_path / "never", 0, silent)
+    assert len(never.asked) == 32
+    with pytest.raises(RunError, match=r"answered none of the 2 questions \(no connection: 4 times\)"):
+        distill(SPEC, questions(2), fail_after(0, False), tmp_path / "few", 0, silent)
+
+
+def test_what_no_verifier_can_judge_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    teacher = Told(lambda i, j: RIGHT)
+    with pytest.raises(DataError, match="Row q9 has no gold answer"):
+        distill(SPEC, [question(0), Example("q9", (Message("user", "?"),), "", "")], teacher, tmp_path, 0, silent)
+    assert teacher.asked == []
+
+
+def reply(n: int, exit: str = "natural", stop: str = "eos", counted: bool = True) -> Reply:
+    return Reply("x" * (20 - n), exit, stop, n if counted else None)  # type: ignore[arg-type]
 
 
 def test_what_is_kept() -> None:
-    right = [completion(9), completion(4), completion(2, exit="forced"), completion(3, stop="cap")]
-    assert [c.text for c in keep("shortest", right, 0)] == ["4"]
-    assert [c.text for c in keep("all", right, 0)] == ["9", "4"]
-    assert {keep("random", right, seed)[0].text for seed in range(4)} == {"9", "4"}
+    right = [reply(9), reply(4), reply(2, exit="forced"), reply(3, stop="cap"), reply(1, exit="none")]
+    assert keep("shortest", right, 0) == [reply(4)]
+    assert keep("all", right, 0) == [reply(9), reply(4)]
+    assert {keep("random", right, seed)[0].tokens for seed in range(4)} == {9, 4}
     assert keep("shortest", right[2:], 0) == []
+    unknown = reply(5, counted=False)  # 15 characters; the others have 11 and 16
+    assert keep("shortest", [*right, unknown], 0) == [reply(9)]
 
 
 class Sixteen:
-    """A teacher whose sixteen samples differ; of those of the question "q0" only the first `right` are right."""
+    """A sampler whose sixteen samples differ; of those of the question "q0" only the first `right` are right."""
 
     def __init__(self, right: int) -> None:
         self.right = right
@@ -100,66 +229,21 @@ def test_what_is_kept_of_a_question_depends_on_that_question_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def kept(right: int, chunk: int) -> list[str | None]:
-        monkeypatch.setattr("xreasoner.distill._CHUNK", chunk)
+        monkeypatch.setattr("xreasoner.distill.teachers._CHUNK", chunk)
+        monkeypatch.setattr("xreasoner.distill.outcome._CHUNK", chunk)
         folder = tmp_path / f"{right}-{chunk}"
         spec = SPEC.model_copy(update={"keep": "random", "samples_per_question": 16})
-        distill(spec, [question(i) for i in range(6)], Sixteen(right), folder, 0, lambda event: None)
+        distill(spec, questions(6), SamplerTeacher(Sixteen(right)), folder, 0, silent)
         return [r.response for r in read_jsonl(folder / TRACES) if r.id != "q0"]
 
     assert kept(16, 64) == kept(0, 64) == kept(3, 2)
     assert len(set(kept(16, 64))) > 2  # five questions, each with a choice of its own
 
 
-STAGES: dict[str, Any] = {
-    "sft": {"name": "sft", "data": {"name": "traces"}, "epochs": 1, "batch_sequences": 4, "micro_batch_sequences": 4,
-            "learning_rate": 1e-3, "schedule": "cosine", "max_tokens": 99, "overlong": "cut", "save_every_steps": 9},
-}  # fmt: skip
-
-
-def recipe(*stages: dict[str, Any]) -> config.Recipe:
-    evaluation = {"suite": "micro", "think_budget": 8, "answer_budget": 4}
-    document = {"name": "r", "model": {"base": "micro"}, "stages": list(stages), "eval": evaluation}
-    return config.from_document(document, "test")
-
-
-def test_a_stage_that_trains_on_traces_waits_for_them_and_depends_on_them() -> None:
-    plan = {"name": "traces", "teacher": "base", "data": {"name": "micro-math", "rows": 4},
-            "samples_per_question": 2, "think_budget": 8, "answer_budget": 4}  # fmt: skip
-    whole = recipe({"distill": plan}, {"sft": STAGES["sft"]})
-    steps = {s.name: s for s in steps_of(whole, "hash")}
-    assert steps["traces"].needs == ("detach",)
-    assert steps["sft"].needs == ("detach", "traces")
-    assert whole.checkpoints == ("base", "sft")
-    more = recipe({"distill": {**plan, "samples_per_question": 3}}, {"sft": STAGES["sft"]})
-    assert {s.name: s.inputs for s in steps_of(more, "hash")}["sft"] != steps["sft"].inputs
-    assert config.from_document(whole.to_document(), "again") == whole
-
-
-PLAN: dict[str, Any] = {"name": "traces", "teacher": "base", "data": {"name": "micro-math", "rows": 4},
-                        "samples_per_question": 2, "think_budget": 8, "answer_budget": 4}  # fmt: skip
-
-
-def test_traces_are_those_of_an_earlier_stage_and_take_rows_alone() -> None:
-    with pytest.raises(RecipeError, match=r"`sft` takes the data `traces`.*move the distill stage up"):
-        recipe({"sft": STAGES["sft"]}, {"distill": PLAN})
-    with pytest.raises(RecipeError, match=r"`micro-math` takes the data `micro-math`.*give it another `name`"):
-        recipe({"distill": {**PLAN, "name": "micro-math"}}, {"sft": STAGES["sft"]})
-    for beside in ({"path": "rows.jsonl"}, {"options": {"steps": [2]}}):
-        with pytest.raises(RecipeError, match="neither `path` nor `options`; remove them"):
-            recipe({"distill": PLAN}, {"sft": {**STAGES["sft"], "data": {"name": "traces", **beside}}})
-    few = recipe({"distill": PLAN}, {"sft": {**STAGES["sft"], "data": {"name": "traces", "rows": 2}}})
-    assert few.traces_of(few.training[0].data) == few.stages[0]
-
-
-def test_a_distill_stage_cannot_take_the_name_of_a_dataset(tmp_path: Path) -> None:
-    shadow = {**PLAN, "name": "micro-clinic"}
-    with pytest.raises(RecipeError, match="`micro-clinic` has the name of a dataset: give it another `name`"):
-        preflight(recipe({"distill": shadow}, {"sft": {**STAGES["sft"], "data": "micro-clinic"}}), tmp_path)
-
-
-def test_a_recipe_that_only_distils_or_distils_from_nothing_is_refused() -> None:
-    plan = {"teacher": "base", "data": "micro-math", "samples_per_question": 1, "think_budget": 8, "answer_budget": 4}
-    with pytest.raises(RecipeError, match="trains nothing"):
-        recipe({"distill": plan})
-    with pytest.raises(RecipeError, match="starts from `rl`"):
-        recipe({"distill": {**plan, "teacher": "rl"}}, {"sft": STAGES["sft"]})
+def test_of_a_half_sampled_question_a_sampler_gives_what_is_missing(tmp_path: Path) -> None:
+    spec = SPEC.model_copy(update={"samples_per_question": 3})
+    distill(spec, questions(1), SamplerTeacher(Sixteen(16)), tmp_path, 0, silent)
+    lines = (tmp_path / SAMPLES).read_bytes().splitlines(keepends=True)
+    (tmp_path / SAMPLES).write_bytes(lines[0] + lines[2])
+    distill(spec, questions(1), SamplerTeacher(Sixteen(16)), tmp_path, 0, silent)
+    assert (tmp_path / SAMPLES).read_bytes() == lines[0] + lines[2] + lines[1]

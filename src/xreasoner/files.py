@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from xreasoner.errors import RunError, UserError
 
@@ -35,11 +35,19 @@ _CLOSED_WORDS = ("read-only file system", "permission denied")
 
 def write_atomic(path: Path, text: str) -> None:
     """Writes a text file so that a reader sees the old one or the new one, never a part."""
+    with whole_file(path) as f:
+        f.write(text)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[TextIO]:
+    """Yields a text file to write into. It takes the name `path` when the block ends well, and is deleted when the
+    block fails, so that a reader sees the old one or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with aside.open("w", encoding="utf-8") as f:
-            f.write(text)
+            yield f
             f.flush()
             os.fsync(f.fileno())
         aside.replace(path)

@@ -90,14 +90,14 @@ def _training_data(run_dir: RunDir, data: DataSpec) -> DataSpec:
 
 
 def _distill(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
-    from xreasoner.distill import distill
+    from xreasoner.distill import SamplerTeacher, distill
     from xreasoner.rollout.local import LocalSampler
 
     recipe = run_dir.recipe
     stage = next(s for s in recipe.stages if isinstance(s, DistillSpec) and s.name == step.name)
     examples = load_training(_training_data(run_dir, stage.data), recipe.seed)
     with run_dir.job(DETACH if stage.teacher == "base" else stage.teacher).model_guard() as made:
-        teacher = LocalSampler.from_dir(made / "tower")
+        teacher = SamplerTeacher(LocalSampler.from_dir(made / "tower"))
     return distill(stage, examples, teacher, job.path, recipe.seed, job.report_progress)
 
 

@@ -1,0 +1,101 @@
+"""What a teacher's samples come to: SFT traces, problems with their pass rates, and the figures of both."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from xreasoner.config import DistillSpec
+from xreasoner.data.jsonl import to_row
+from xreasoner.distill.samples import Samples
+from xreasoner.files import whole_file
+from xreasoner.rollout.reply import Reply
+from xreasoner.rollout.seeds import derive
+from xreasoner.types import Example
+from xreasoner.verify.verifiers import verify_many
+
+TRACES, PROBLEMS = "traces.jsonl", "problems.jsonl"
+_CHUNK = 64  # questions whose samples are judged together
+_KEEPING = 1  # tells the seed of what is kept from that of what is sampled
+
+
+def write_outcome(
+    spec: DistillSpec,
+    questions: Sequence[Example],
+    samples: Samples,
+    folder: Path,
+    seed: int,
+    progress: Callable[[dict[str, Any]], None],
+) -> dict[str, Any]:
+    """Judges all samples and writes TRACES and PROBLEMS, whole, into `folder`; of a question without a judged sample
+    nothing is written.
+
+    Returns {questions, sampled, failed, kept, pass_rate, forced_rate, capped_rate, tokens, prompt_tokens}: rates are
+    shares of the samples, `pass_rate` of those that the verifier could judge.
+    """
+    counts = Counter[str]()
+    with whole_file(folder / TRACES) as traces, whole_file(folder / PROBLEMS) as problems:
+        for number, right, group, judged in _judged(questions, samples):
+            question = questions[number]
+            counts.update(judged=judged, passed=len(right), **_figures(group))
+            if judged:
+                tags = {**question.tags, "pass_rate": f"{len(right) / judged:.6g}"}
+                problems.write(json.dumps(to_row(replace(question, response=None, tags=tags))) + "\n")
+                for reply in keep(spec.keep, right, derive(seed, number, _KEEPING)):
+                    row = to_row(replace(question, response=reply.text.strip(), tags=tags))
+                    traces.write(json.dumps(row) + "\n")
+                    counts["kept"] += 1
+            if (number + 1) % _CHUNK == 0 or number + 1 == len(questions):
+                progress({"step": number + 1, "of": len(questions), "kept": counts["kept"]})
+    sampled = counts["sampled"]
+    return {
+        "questions": len(questions),
+        "sampled": sampled,
+        "failed": len(questions) * spec.samples_per_question - sampled,
+        "kept": counts["kept"],
+        "pass_rate": counts["passed"] / max(1, counts["judged"]),
+        "forced_rate": counts["forced"] / max(1, sampled),
+        "capped_rate": counts["capped"] / max(1, sampled),
+        "tokens": counts["tokens"],
+        "prompt_tokens": counts["prompt_tokens"],
+    }
+
+
+def _judged(questions: Sequence[Example], samples: Samples) -> Iterator[tuple[int, list[Reply], list[Reply], int]]:
+    """(number, the right samples, all samples, how many could be judged) of each question."""
+    for start in range(0, len(questions), _CHUNK):
+        numbers = range(start, min(start + _CHUNK, len(questions)))
+        groups = [samples.of(i) for i in numbers]
+        pairs = [(questions[i], reply.text) for i, group in zip(numbers, groups, strict=True) for reply in group]
+        verdicts = iter(verify_many(pairs))
+        for i, group in zip(numbers, groups, strict=True):
+            outcomes = [next(verdicts).outcome for _ in group]
+            right = [reply for reply, outcome in zip(group, outcomes, strict=True) if outcome == "correct"]
+            yield i, right, group, len(group) - outcomes.count("verifier_error")
+
+
+def _figures(group: Sequence[Reply]) -> dict[str, int]:
+    return {
+        "sampled": len(group),
+        "forced": sum(reply.exit == "forced" for reply in group),
+        "capped": sum(reply.stop == "cap" for reply in group),
+        "tokens": sum(reply.tokens or 0 for reply in group),
+        "prompt_tokens": sum(reply.prompt_tokens or 0 for reply in group),
+    }
+
+
+def keep(which: str, right: Sequence[Reply], seed: int) -> list[Reply]:
+    """Which of a question's right samples are trained on: the "shortest" (in tokens, or in characters where the tokens
+    of one are not known), a "random" one, or "all". One that was made to stop thinking, or that was cut, shows no habit
+    worth imitating and is left out."""
+    whole = [reply for reply in right if reply.exit == "natural" and reply.stop == "eos"]
+    if which == "all" or not whole:
+        return whole
+    if which == "random":
+        return [whole[seed % len(whole)]]
+    counted = all(reply.tokens is not None for reply in whole)
+    return [min(whole, key=lambda reply: (reply.tokens or 0) if counted else len(reply.text))]

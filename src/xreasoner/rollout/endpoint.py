@@ -1,0 +1,245 @@
+"""A model behind an OpenAI-compatible server, over HTTP: `POST {url}/chat/completions`, one reply a request.
+
+What may pass is tried again (429, 5xx, broken connections, stalls, replies that are no JSON or lack what they must
+have), a bounded number of times and ever more slowly. What asking again cannot mend stops all questions. Nothing that
+a server says is trusted: replies are bounded, redirects are not followed, and the key is cut out of every text.
+https://platform.openai.com/docs/api-reference/chat/create; `reasoning_content` and `reasoning` are where vLLM, SGLang,
+DeepSeek and OpenRouter keep the thoughts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import json
+import logging
+import math
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+
+from xreasoner.errors import ModelError, RecipeError
+from xreasoner.rollout.keys import excerpt, key_of, without
+from xreasoner.rollout.pace import Pace
+from xreasoner.rollout.reply import NoReply, Reply, reply, text_of
+from xreasoner.types import Message
+
+_PASSING = {408, 409, 425, 429}  # and all from 500
+_QUESTION = {400, 413, 422}  # about what was asked: too long, or a parameter that the server does not know
+_LOG = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a question is tried, and how long one try may take."""
+
+    tries: int = 8
+    timeouts: int = 2  # tries that may run out of time
+    first_wait_seconds: float = 1.0  # between tries, doubled each time
+    longest_wait_seconds: float = 60.0  # even where a server asks for more
+    request_seconds: float = 120.0  # for a whole request, however it drips, and
+    tokens_per_second: float = 10.0  # as long as its tokens take at this speed
+    reply_bytes: int = 32 * 2**20
+
+
+class _Trouble(Exception):
+    """A try that failed and may be repeated, after `wait_seconds` where the server says so."""
+
+    def __init__(self, reason: str, wait_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.wait_seconds = reason, wait_seconds
+
+
+class Endpoint:
+    """Implements reply.Chat for one model at `url` ("http://localhost:8000/v1").
+
+    The key is what the environment variable `key_variable` holds; where it holds nothing, none is sent. Up to
+    `at_once` connections are kept, and no more than `per_minute` requests start in a minute, repeated ones included.
+    Raises RecipeError where the URL or the key cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        key_variable: str,
+        *,
+        at_once: int = 8,
+        per_minute: float | None = None,
+        patience: Patience = Patience(),
+    ) -> None:
+        self.model, self.url, self.patience = model, _checked(url), patience
+        self._key_variable, key = key_variable, key_of(key_variable)
+        self._secrets = [key] if key else []
+        self._pace = Pace(per_minute)
+        self._refusal: ModelError | None = None
+        self._troubles = Counter[str]()
+        headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        try:
+            self._http = httpx.AsyncClient(
+                headers=headers,
+                timeout=httpx.Timeout(None, connect=min(30.0, patience.request_seconds)),
+                limits=httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once),
+            )
+        except (ImportError, ValueError) as error:
+            raise RecipeError(
+                f"The proxy that the environment names cannot be used ({type(error).__name__}): mend or unset it."
+            ) from None
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def chat(self, messages: Sequence[Message], *, max_tokens: int, temperature: float, seed: int) -> Reply:
+        """One reply of at most `max_tokens`, thoughts included. Raises as reply.Chat says."""
+        body = {
+            "model": self.model,
+            "messages": [{"role": m.role, "content": text_of(m)} for m in messages],
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "seed": seed & 0x7FFFFFFF,  # what every server's integers hold
+        }
+        return await self.post("/chat/completions", body, self._read_chat, max_tokens)
+
+    async def post(self, path: str, body: Mapping[str, Any], read: Callable[[Any], T], max_tokens: int) -> T:
+        """What `read` makes of the JSON that the server answers; a reply on which `read` raises a ValueError, a
+        LookupError or a TypeError is asked for again. `max_tokens` tells how long it may take."""
+        limit_seconds = self.patience.request_seconds + max_tokens / self.patience.tokens_per_second
+        late = 0
+        for attempt in range(self.patience.tries):
+            await self._pace.turn()
+            if self._refusal:
+                raise self._refusal
+            try:
+                async with asyncio.timeout(limit_seconds):
+                    return await self._try(path, body, read)
+            except TimeoutError:
+                trouble, late = _Trouble(f"no reply within {limit_seconds:g} s"), late + 1
+            except httpx.ConnectError:
+                trouble = _Trouble("no connection")
+            except (httpx.HTTPError, OSError) as error:
+                trouble = _Trouble(f"the connection broke ({type(error).__name__})")
+            except _Trouble as error:
+                trouble = error
+            except ModelError as error:
+                self._refusal = error  # who waits for a further try leaves it, who waits for a reply still gets it
+                raise
+            self._tell(trouble)
+            if late == self.patience.timeouts:
+                break
+            if attempt + 1 < self.patience.tries:
+                await self._rest(attempt, trouble)
+        raise NoReply(trouble.reason)
+
+    async def _try(self, path: str, body: Mapping[str, Any], read: Callable[[Any], T]) -> T:
+        async with self._http.stream("POST", self.url + path, json=body) as response:
+            content = bytearray()
+            async for part in response.aiter_bytes():
+                content += part
+                if len(content) > self.patience.reply_bytes:
+                    raise _Trouble(f"a reply of more than {self.patience.reply_bytes:,} bytes")
+        if not response.is_success:
+            raise self._error(response, bytes(content))
+        try:
+            return read(json.loads(content))
+        except (ValueError, LookupError, TypeError, RecursionError):
+            kind = excerpt(response.headers.get("content-type", "of no type"), self._secrets, 40)
+            raise _Trouble(f"a reply that is not what was asked for ({kind})") from None
+
+    def _read_chat(self, document: Any) -> Reply:
+        choice = document["choices"][0]
+        message, usage = choice["message"], document.get("usage") or {}
+        said, thoughts = message.get("content"), message.get("reasoning_content") or message.get("reasoning") or ""
+        if said is None and thoughts:
+            said = ""
+        if not isinstance(said, str) or not isinstance(thoughts, str) or choice.get("finish_reason") == "error":
+            raise ValueError("no message")
+        return reply(
+            without(said, self._secrets),
+            without(thoughts, self._secrets),
+            cut=choice.get("finish_reason") != "stop",
+            tokens=_count(usage, "completion_tokens"),
+            prompt_tokens=_count(usage, "prompt_tokens"),
+        )
+
+    def _error(self, response: httpx.Response, content: bytes) -> Exception:
+        status = response.status_code
+        if status >= 500 or status in _PASSING:
+            return _Trouble(f"HTTP {status}", _retry_after(response.headers.get("retry-after")))
+        reason = response.headers.get("location") or _message(content)
+        said = f"{status}: {excerpt(reason, self._secrets) or 'no reason given'}"
+        if status in _QUESTION:
+            return NoReply(f"it refused the question ({said})", refused=True)
+        if status in (401, 403):
+            mend = f"set the environment variable {self._key_variable} to a key that may use {self.model}"
+        elif status == 404:
+            mend = f"check that its address ends as the server wants it (often in /v1) and that it serves {self.model}"
+        elif 300 <= status < 400:
+            mend = "give the address that it redirects to"
+        else:
+            mend = "mend what it complains of"
+        return ModelError(f"The endpoint {self.url} turned the request down ({said}): {mend}.")
+
+    async def _rest(self, attempt: int, trouble: _Trouble) -> None:
+        longest = self.patience.longest_wait_seconds
+        if trouble.wait_seconds is not None:
+            self._pace.pause(min(longest, trouble.wait_seconds))
+            return
+        wait = min(longest, self.patience.first_wait_seconds * 2**attempt)
+        await asyncio.sleep(wait * (0.5 + random.random() / 2))  # not all at the same moment
+
+    def _tell(self, trouble: _Trouble) -> None:
+        """The first of its kind for all to see, so that a run that seems to stand still says why."""
+        self._troubles[trouble.reason] += 1
+        level = logging.WARNING if self._troubles[trouble.reason] == 1 else logging.DEBUG
+        _LOG.log(level, "%s: %s; trying again", self.url, trouble.reason)
+
+
+def _checked(url: str) -> str:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL("")
+    port = 80 if parsed.port is None else parsed.port
+    if parsed.scheme not in ("http", "https") or not parsed.host or not 0 < port < 65536:
+        raise RecipeError("The endpoint is no address of a server: write it as in http://localhost:8000/v1.")
+    if parsed.userinfo or parsed.query or parsed.fragment:
+        raise RecipeError(
+            f"The endpoint at {parsed.host} has a user, a key or a query in its address: leave these out, and put the "
+            "key into an environment variable."
+        )
+    return url.rstrip("/")
+
+
+def _message(content: bytes) -> str:
+    """What an error's body says: the message of OpenAI's form, or all of it."""
+    text = content[:65536].decode("utf-8", "replace")
+    try:
+        error = json.loads(text)["error"]
+        return str(error["message"]) if isinstance(error, dict) else str(error)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return text
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds of a Retry-After header, which holds seconds or a date."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _count(usage: Any, key: str) -> int | None:
+    value = usage.get(key) if isinstance(usage, Mapping) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,98 @@
+"""A model of any provider of Inspect AI, one reply a request. Inspect and the provider's own library hold the keys, and
+try again what may pass."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from xreasoner.errors import ModelError
+from xreasoner.rollout.keys import all_secrets, excerpt, without
+from xreasoner.rollout.pace import Pace
+from xreasoner.rollout.reply import NoReply, Reply, reply, text_of
+from xreasoner.types import Message
+
+_RETRIES = 6  # Inspect waits 3 s before the first, then twice as long each time
+_REQUEST_SECONDS = 120.0  # for one try, and as long as its tokens take at
+_TOKENS_PER_SECOND = 10.0
+_TRIES_OF_TIME = 4  # a question gets as much time as so many tries, waits included
+_MARKUP = re.compile(r"\[/?[a-z]+\]")
+_QUESTION = {400, 413, 422}  # about what was asked; other client errors would meet every question
+
+
+class InspectModel:
+    """Implements reply.Chat for `name`, such as "openai/gpt-4o" or "anthropic/claude-sonnet-4-5". `arguments` go to the
+    provider. Raises ModelError where Inspect knows no such provider, or the provider's package or key is missing."""
+
+    def __init__(self, name: str, *, at_once: int = 8, per_minute: float | None = None, **arguments: Any) -> None:
+        from inspect_ai.model import GenerateConfig, get_model
+
+        self.name = name
+        self._pace = Pace(per_minute)
+        config = GenerateConfig(max_connections=at_once, max_retries=_RETRIES)
+        try:
+            self._model = get_model(name, config=config, memoize=False, **arguments)
+        except Exception as error:  # each provider has its own
+            said = excerpt(_MARKUP.sub("", str(error)), all_secrets())
+            raise ModelError(
+                f"Inspect AI cannot use the model {name} ({said}): mend that, and write inspect/PROVIDER/MODEL."
+            ) from None
+
+    async def close(self) -> None:
+        await self._model.api.aclose()
+
+    async def chat(self, messages: Sequence[Message], *, max_tokens: int, temperature: float, seed: int) -> Reply:
+        """One reply of at most `max_tokens`, thoughts included. Raises as reply.Chat says."""
+        from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser, GenerateConfig
+
+        kinds = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
+        limit_seconds = _REQUEST_SECONDS + max_tokens / _TOKENS_PER_SECOND
+        config = GenerateConfig(
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed & 0x7FFFFFFF,  # what every provider's integers hold
+            attempt_timeout=round(limit_seconds),
+        )
+        await self._pace.turn()
+        try:
+            async with asyncio.timeout(limit_seconds * _TRIES_OF_TIME):
+                output = await self._model.generate(
+                    [kinds[m.role](content=text_of(m)) for m in messages], config=config
+                )
+        except TimeoutError:
+            raise NoReply("no reply in time") from None
+        except Exception as error:  # each provider has its own
+            raise self._failure(error) from None
+        return _reply(output)
+
+    def _failure(self, error: Exception) -> Exception:
+        status = getattr(error, "status_code", None)
+        said = excerpt(getattr(error, "provider_message", None) or str(error), all_secrets())
+        if status in _QUESTION:
+            return NoReply(f"it refused the question ({status}: {said})", refused=True)
+        if isinstance(status, int) and 400 <= status < 500 and status not in (408, 409, 425, 429):
+            return ModelError(
+                f"The model {self.name} turned the request down ({status}: {said}): mend the provider's key or the "
+                "model's name."
+            )
+        return NoReply(f"{type(error).__name__}: {said}")
+
+
+def _reply(output: Any) -> Reply:
+    if not output.choices:
+        raise NoReply("an empty reply")
+    message, usage = output.choices[0].message, output.usage
+    thoughts = ""
+    if not isinstance(message.content, str):
+        parts = [part for part in message.content if part.type == "reasoning"]
+        thoughts = "".join((part.summary or "") if part.redacted else part.reasoning for part in parts)
+    secrets = all_secrets()
+    return reply(
+        without(message.text, secrets),
+        without(thoughts, secrets),
+        cut=output.stop_reason != "stop",
+        tokens=usage.output_tokens if usage else None,
+        prompt_tokens=usage.input_tokens if usage else None,
+    )
