@@ -1,92 +1,248 @@
-"""Every training set by name. To add one, write a function `(spec, seed) -> examples` and name it in DATASETS."""
+"""Every training set by name. To add one, write a function from a row to an Example and a value in DATASETS."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from xreasoner import prompts
 from xreasoner.config import DataSpec
-from xreasoner.data.gsm8k import read_gsm8k
-from xreasoner.data.jsonl import read_jsonl
+from xreasoner.data import gsm8k, jsonl, mathematics, medqa, openthoughts
+from xreasoner.data.fates import Unfit, holds_image, marks_image
+from xreasoner.data.sources import Hub, Raw, Unreadable, open_hub, open_local
 from xreasoner.errors import DataError, RecipeError
 from xreasoner.micro.examples import training_examples
 from xreasoner.types import Example
 from xreasoner.verify.verifiers import check_golds
 
-
-def _micro(spec: DataSpec, seed: int, *, direct: bool = False, **options: Any) -> list[Example]:
-    if spec.rows is None:
-        raise RecipeError(f"The dataset {spec.name} is drawn, not read: say how many `rows`.")
-    return training_examples(spec.rows, seed, direct=direct, **options)
-
-
-def _gsm8k(spec: DataSpec, seed: int) -> list[Example]:
-    """openai/gsm8k (MIT), from a local JSONL file with the fields question and answer."""
-    if spec.path is None:
-        raise RecipeError("The dataset gsm8k is read from a file: give its `path` (JSONL with question and answer).")
-    return read_gsm8k(Path(spec.path), prompts.TRAINING, spec.rows)
+_MATH_CONFIGS = (
+    "algebra",
+    "counting_and_probability",
+    "geometry",
+    "intermediate_algebra",
+    "number_theory",
+    "prealgebra",
+    "precalculus",
+)
 
 
-def _jsonl(spec: DataSpec, seed: int) -> list[Example]:
-    """Your own rows, in the form that data/jsonl.py describes."""
-    if spec.path is None:
-        raise RecipeError("The dataset jsonl is read from a file: give its `path`.")
-    return read_jsonl(Path(spec.path), spec.rows)
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A set that is made and not read: `draw(rows, seed, **options)`."""
+
+    draw: Callable[..., list[Example]]
+
+    @property
+    def options(self) -> set[str]:
+        return set(inspect.signature(self.draw).parameters) - {"rows", "seed", "direct", "domain"}
 
 
-DATASETS: dict[str, Callable[..., list[Example]]] = {
-    "micro-math": partial(_micro, domain="math"),
-    "micro-math-direct": partial(_micro, domain="math", direct=True),
-    "micro-clinic": partial(_micro, domain="clinic"),
-    "micro-specialist": partial(_micro, domain="specialist"),
-    "jsonl": _jsonl,
-    "gsm8k": _gsm8k,
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A set that is read. `to_example(row, id, options, template)` gives a row's Example or raises Unfit; `fields` are
+    what a row must have, in words, `options` the values that each option takes, its default first. `hub(options)` is
+    where it lies on the Hub (None: there is only your own path). A wrong row of a `strict` set is an error that names
+    it, since you can mend it; of any other it is quarantined."""
+
+    licence: str
+    source: str
+    to_example: Callable[[Any, str, Mapping[str, Any], str], Example]
+    fields: str
+    hub: Callable[[Mapping[str, Any]], Hub] | None
+    options: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    strict: bool = False
+
+
+def _medqa_hub(options: Mapping[str, Any]) -> Hub:
+    if options["choices"] == 4:
+        return Hub("GBaker/MedQA-USMLE-4-options")
+    # The repository itself is a loading script, which nothing runs any more; this is the Hub's own conversion of it.
+    return Hub("bigbio/med_qa", raw="med_qa_en_source/train", revision="refs/convert/parquet")
+
+
+DATASETS: dict[str, Dataset | Drawn] = {
+    "micro-math": Drawn(partial(training_examples, domain="math")),
+    "micro-math-direct": Drawn(partial(training_examples, domain="math", direct=True)),
+    "micro-clinic": Drawn(partial(training_examples, domain="clinic")),
+    "micro-specialist": Drawn(partial(training_examples, domain="specialist")),
+    "jsonl": Dataset(
+        licence="yours",
+        source="docs/data.md",
+        to_example=jsonl.to_example,
+        fields="prompt, gold, verifier, response",
+        hub=None,
+        strict=True,
+    ),
+    "gsm8k": Dataset(
+        licence="MIT",
+        source="https://github.com/openai/grade-school-math",
+        to_example=gsm8k.to_example,
+        fields="question, answer",
+        hub=lambda options: Hub("openai/gsm8k", ("main",)),
+    ),
+    "math": Dataset(
+        licence="MIT",
+        source="https://github.com/hendrycks/math",
+        to_example=mathematics.math_example,
+        fields="problem, solution",
+        hub=lambda options: Hub("EleutherAI/hendrycks_math", _MATH_CONFIGS),
+    ),
+    "openthoughts-114k": Dataset(
+        licence="Apache-2.0",
+        source="https://huggingface.co/datasets/open-thoughts/OpenThoughts-114k",
+        to_example=openthoughts.to_example,
+        fields="conversations (config default), or problem, deepseek_reasoning, deepseek_solution, domain (metadata)",
+        hub=lambda options: Hub("open-thoughts/OpenThoughts-114k", (options["config"],)),
+        options={"config": ("default", "metadata")},
+    ),
+    "orz-math-57k": Dataset(
+        licence="MIT",
+        source="https://huggingface.co/datasets/Open-Reasoner-Zero/orz_math_57k_collection",
+        to_example=mathematics.orz_example,
+        fields="pairs of {value} and {ground_truth: {value}}",
+        hub=lambda options: Hub("Open-Reasoner-Zero/orz_math_57k_collection", raw="orz_math_57k_collection.json"),
+    ),
+    "medqa": Dataset(
+        licence="CC-BY-4.0 (4 options); MIT (5 options)",
+        source="https://github.com/jind11/MedQA",
+        to_example=medqa.to_example,
+        fields="question, options, answer_idx",
+        hub=_medqa_hub,
+        options={"choices": (4, 5)},
+    ),
 }
 
 
 def check_spec(spec: DataSpec) -> None:
-    """Finds an unknown dataset or option without opening anything.
+    """Finds an unknown dataset, path, option or value without opening anything.
 
     Raises:
-        RecipeError: with the known names.
+        RecipeError: with those that are known.
     """
-    if spec.name not in DATASETS:
+    of = DATASETS.get(spec.name)
+    if of is None:
         raise RecipeError(f"There is no dataset `{spec.name}`: choose one of {', '.join(sorted(DATASETS))}.")
     if spec.path is not None and not Path(spec.path).exists():
         raise RecipeError(f"The dataset {spec.name} has the path {spec.path}, which does not exist: mend `path`.")
-    if spec.path is not None and spec.name.startswith("micro-"):
-        raise RecipeError(f"The dataset {spec.name} is drawn, not read: remove its `path`.")
-    if not spec.name.startswith("micro-"):
-        if spec.options:
-            raise RecipeError(f"The dataset {spec.name} takes no options: remove {', '.join(spec.options)}.")
-        return
-    known = set(inspect.signature(training_examples).parameters) - {"rows", "seed", "direct", "domain"}
-    unknown = set(spec.options) - known
+    if isinstance(of, Drawn):
+        unwanted = [k for k in ("path", "tolerate", "decontaminate", "pass_rate") if getattr(spec, k)]
+        if unwanted:
+            raise RecipeError(f"The dataset {spec.name} is drawn, not read: remove its `{'`, `'.join(unwanted)}`.")
+        if spec.rows is None:
+            raise RecipeError(f"The dataset {spec.name} is drawn, not read: say how many `rows`.")
+    elif of.hub is None and spec.path is None:
+        raise RecipeError(f"The dataset {spec.name} is read from a file: give its `path`.")
+    unknown = set(spec.options) - set(of.options)
+    if unknown and not of.options:
+        raise RecipeError(f"The dataset {spec.name} takes no options: remove {', '.join(sorted(unknown))}.")
     if unknown:
         raise RecipeError(
-            f"The dataset {spec.name} has no option {', '.join(sorted(unknown))}: it has {', '.join(sorted(known))}."
+            f"The dataset {spec.name} has no option {', '.join(sorted(unknown))}: it has "
+            f"{', '.join(sorted(of.options))}."
         )
+    if isinstance(of, Dataset):
+        for option, value in spec.options.items():
+            if value not in of.options[option]:
+                known = ", ".join(map(str, of.options[option]))
+                raise RecipeError(f"The dataset {spec.name} has no {option} {value!r}: choose one of {known}.")
+
+
+def options_of(spec: DataSpec) -> dict[str, Any]:
+    """The options of a set that is read, with the defaults of those that are not given."""
+    of = DATASETS[spec.name]
+    assert isinstance(of, Dataset)
+    return {**{option: values[0] for option, values in of.options.items()}, **spec.options}
+
+
+def open_rows(spec: DataSpec, folder: Path) -> Raw:
+    """The raw rows of a set that is read; what has to be written to map them goes into `folder`.
+
+    Raises:
+        RecipeError, DataError: the set is drawn; the file is damaged; the Hub does not answer.
+    """
+    check_spec(spec)
+    of = DATASETS[spec.name]
+    if isinstance(of, Drawn):
+        raise RecipeError(f"The dataset {spec.name} is drawn, not read: there are no rows to look at.")
+    if spec.path is not None:
+        return open_local(Path(spec.path), folder / "raw.arrow")
+    assert of.hub is not None
+    return open_hub(of.hub(options_of(spec)), folder / "raw.arrow")
+
+
+def example_of_row(spec: DataSpec, number: int, row: Any, template: str = prompts.TRAINING) -> Example:
+    """The example of the row with this number. Raises Unfit where it gives none."""
+    of = DATASETS[spec.name]
+    assert isinstance(of, Dataset)
+    stem = Path(spec.path).name.partition(".")[0] if spec.path is not None and of.strict else spec.name
+    if isinstance(row, Unreadable):
+        raise Unfit("malformed", "is not valid JSON: write one object a line.")
+    try:
+        if holds_image(row):
+            raise Unfit("image", "holds an image, but training sees text only: remove the row.")
+        example = of.to_example(row, f"{stem}-{number}", options_of(spec), template)
+        _all_text(example).encode()
+    except RecursionError:
+        raise Unfit("malformed", "nests too deep: mend or remove the row.") from None
+    except UnicodeEncodeError:
+        raise Unfit("malformed", "holds half of a surrogate pair, which is no text: mend or remove the row.") from None
+    if any(marks_image(m.content) for m in example.messages if isinstance(m.content, str)):
+        raise Unfit("image", "keeps a place for an image, but training sees text only: remove the row.")
+    return example
+
+
+def _all_text(example: Example) -> str:
+    contents = [m.content for m in example.messages if isinstance(m.content, str)]
+    tags = [*example.tags, *example.tags.values()]
+    return "".join([example.id, *contents, example.gold, *example.options, example.response or "", *tags])
+
+
+def read_examples(name: str, path: Path, template: str, rows: int | None = None, **options: Any) -> list[Example]:
+    """The first `rows` examples (None: all) of a small file, asked with `template`: what evaluation reads.
+
+    Raises:
+        DataError: the file cannot be read, or, naming it, a row gives no example.
+    """
+    spec = DataSpec(name=name, path=str(path), options=options)
+    found: list[Example] = []
+    with tempfile.TemporaryDirectory(prefix="xreasoner-") as folder:
+        raw = open_rows(spec, Path(folder))
+        for number, row in (pair for chunk in raw.chunks() for pair in chunk):
+            if len(found) == rows:
+                break
+            try:
+                found.append(example_of_row(spec, number, row, template))
+            except Unfit as unfit:
+                raise DataError(f"{raw.where(number)} {unfit.detail}") from None
+    return found
 
 
 def load_training(spec: DataSpec, seed: int) -> Sequence[Example]:
-    """The training examples of a recipe's `data`.
+    """The training examples of a recipe's `data`, in memory: drawn ones, or all that is left of the rows of a set that
+    is read once they are prepared.
 
     Raises:
         RecipeError, DataError: unknown names or options, malformed rows, or an image: training sees text only.
     """
     check_spec(spec)
+    of = DATASETS[spec.name]
+    if isinstance(of, Dataset):
+        from xreasoner.data.prepare import open_prepared, prepare
+
+        with tempfile.TemporaryDirectory(prefix="xreasoner-") as folder:
+            prepare(spec, Path(folder) / "prepared", purpose="rl")
+            return list(open_prepared(Path(folder) / "prepared"))
     try:
-        examples = DATASETS[spec.name](spec, seed, **spec.options)
+        examples = of.draw(spec.rows, seed, **spec.options)
     except TypeError as e:
         raise RecipeError(
             f"An option of the dataset {spec.name} has a value of the wrong kind ({e}): mend it."
         ) from None
-    if not examples:
-        raise DataError(f"The dataset {spec.name} has no rows: check its path and `rows`.")
     for example in examples:
         if example.images:
             raise DataError(f"Row {example.id} of {spec.name} holds an image: training sees text only; remove the row.")

@@ -4,7 +4,8 @@
 
 `prompt` is the user's turn; `messages`, a list of {"role", "content"}, takes its place for a longer conversation.
 `gold` is the answer and `verifier` how replies are compared with it ("math" if not given). `response` is the reply to
-imitate (needed for SFT alone). `options` are the choices of a multiple-choice question, `id` and `tags` are free.
+imitate (needed for SFT alone); a row that is only there to be imitated has `"verifier": ""` and no gold. `options` are
+the choices of a multiple-choice question, `id` and `tags` are free.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from xreasoner.data.fates import Unfit, marks_image
 from xreasoner.errors import DataError
 from xreasoner.types import Example, Message
 from xreasoner.verify.verifiers import VERIFIERS
@@ -35,10 +37,11 @@ def read_jsonl(path: Path, rows: int | None = None) -> list[Example]:
         if line.strip():
             where = f"Line {number} of {path}"
             try:
-                fields = json.loads(line)
+                found.append(to_example(json.loads(line), f"{path.stem}-{number}"))
             except (ValueError, RecursionError):
                 raise DataError(f"{where} is not valid JSON: write one object a line.") from None
-            found.append(_example(fields, f"{path.stem}-{number}", where))
+            except Unfit as unfit:
+                raise DataError(f"{where} {unfit.detail}") from None
     return found
 
 
@@ -65,54 +68,68 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise DataError(f"Cannot read {path}: {e.strerror}; give the path of a JSONL file.") from None
 
 
-def _example(fields: Any, name: str, where: str) -> Example:
-    if not isinstance(fields, dict):
-        raise DataError(f"{where} is not an object: write {{...}} with the keys {', '.join(FIELDS)}.")
-    unknown = set(fields) - set(FIELDS)
+def to_example(row: Any, name: str, options: Mapping[str, Any] | None = None, template: str = "") -> Example:
+    """One row; `name` is its id where it gives none. It is asked as it is written: `template` is not used.
+
+    Raises Unfit for every way that a row can be wrong.
+    """
+    if not isinstance(row, dict):
+        raise _wrong(f"is not an object: write {{...}} with the keys {', '.join(FIELDS)}.")
+    unknown = set(row) - set(FIELDS)
     if unknown:
-        raise DataError(f"{where} has the unknown keys {', '.join(sorted(unknown))}: it may have {', '.join(FIELDS)}.")
-    gold, verifier, response = fields.get("gold"), fields.get("verifier", "math"), fields.get("response")
-    options, tags = fields.get("options") or [], fields.get("tags") or {}
+        raise _wrong(f"has the unknown keys {', '.join(sorted(unknown))}: it may have {', '.join(FIELDS)}.")
+    gold, verifier, response = row.get("gold"), row.get("verifier", "math"), row.get("response")
+    choices, tags = row.get("options") or [], row.get("tags") or {}
     if isinstance(gold, int | float) and not isinstance(gold, bool):
         gold = str(gold)
-    if not isinstance(gold, str) or not gold.strip():
-        raise DataError(f"{where} has no gold answer: give `gold` as text or a number.")
-    if not isinstance(verifier, str) or verifier not in VERIFIERS:
-        raise DataError(f"{where} names the verifier {verifier!r}: use one of {', '.join(sorted(VERIFIERS))}.")
     if response is not None and not isinstance(response, str):
-        raise DataError(f"{where} has a `response` that is not text: write the reply as one string.")
-    if not isinstance(options, list) or not all(isinstance(o, str) for o in options):
-        raise DataError(f"{where} has `options` that are no list of texts.")
+        raise _wrong("has a `response` that is not text: write the reply as one string.")
+    if verifier == "":
+        if gold or not response:
+            raise _wrong('has the verifier "": such a row has a `response` to imitate and no gold.')
+        gold = ""
+    elif not isinstance(gold, str) or not gold.strip():
+        raise Unfit("no gold", "has no gold answer: give `gold` as text or a number.")
+    elif not isinstance(verifier, str) or verifier not in VERIFIERS:
+        raise _wrong(f"names the verifier {verifier!r}: use one of {', '.join(sorted(VERIFIERS))}.")
+    if not isinstance(choices, list) or not all(isinstance(o, str) for o in choices) or len(choices) > 26:
+        raise _wrong("has `options` that are no list of texts, of at most 26.")
     if not isinstance(tags, Mapping):
-        raise DataError(f"{where} has `tags` that are no object of names and texts.")
+        raise _wrong("has `tags` that are no object of names and texts.")
     return Example(
-        id=str(fields.get("id", name)),
-        messages=_messages(fields, where),
+        id=str(row.get("id", name)),
+        messages=_messages(row),
         gold=gold.strip(),
         verifier=verifier,
-        options=tuple(options),
+        options=tuple(choices),
         response=response,
         tags={str(k): str(v) for k, v in tags.items()},
     )
 
 
-def _messages(fields: Mapping[str, Any], where: str) -> tuple[Message, ...]:
-    prompt, turns = fields.get("prompt"), fields.get("messages")
+def _messages(row: Mapping[str, Any]) -> tuple[Message, ...]:
+    prompt, turns = row.get("prompt"), row.get("messages")
     if (prompt is None) == (turns is None):
-        raise DataError(f"{where} needs either a `prompt` or `messages`, and not both.")
+        raise _wrong("needs either a `prompt` or `messages`, and not both.")
     if prompt is not None:
         turns = [{"role": "user", "content": prompt}]
     if not isinstance(turns, list) or not turns:
-        raise DataError(f"{where} has `messages` that are no list of turns.")
+        raise _wrong("has `messages` that are no list of turns.")
     messages = []
     for turn in turns:
         role, content = (turn.get("role"), turn.get("content")) if isinstance(turn, dict) else (None, None)
         if role not in _ROLES or not isinstance(content, str) or not content.strip():
-            raise DataError(
-                f"{where} has a turn that is no {{role, content}}: the role is one of {', '.join(_ROLES)}, the content "
-                "is text (training sees text only)."
+            raise _wrong(
+                f"has a turn that is no {{role, content}}: the role is one of {', '.join(_ROLES)}, the content is text "
+                "(training sees text only)."
             )
+        if marks_image(content):
+            raise Unfit("image", "keeps a place for an image, but training sees text only: remove the row.")
         messages.append(Message(role, content))
     if messages[-1].role != "user":
-        raise DataError(f"{where} does not end with the user's turn: put the reply into `response`.")
+        raise _wrong("does not end with the user's turn: put the reply into `response`.")
     return tuple(messages)
+
+
+def _wrong(detail: str) -> Unfit:
+    return Unfit("malformed", detail)

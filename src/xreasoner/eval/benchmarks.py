@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from xreasoner import prompts
-from xreasoner.data.gsm8k import read_gsm8k
+from xreasoner.data.datasets import read_examples
 from xreasoner.errors import DataError, RecipeError
 from xreasoner.micro.examples import DOMAINS, evaluation_examples
 from xreasoner.micro.world import Domain
@@ -99,7 +99,7 @@ def _data_path(file: str, split: Split) -> Path:
 
 
 def _gsm8k(split: Split, images: Path, limit: int | None) -> list[Example]:
-    return read_gsm8k(_data_path(_GSM8K_FILE, split), prompts.MATHEMATICS)
+    return read_examples("gsm8k", _data_path(_GSM8K_FILE, split), prompts.MATHEMATICS)
 
 
 BENCHMARKS: dict[str, Benchmark] = {

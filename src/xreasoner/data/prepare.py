@@ -1,0 +1,233 @@
+"""From raw rows to what a stage trains on: every row has its fate, and the memory it takes does not grow with the rows
+(40 bytes each apart).
+
+    folder/  rows.arrow        the kept rows
+             quarantined.jsonl {"row", "id", "reason", "detail", "excerpt"} of each other one
+             audit.json        the figures
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from array import array
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from xreasoner.config import DataSpec
+from xreasoner.data import fates
+from xreasoner.data.datasets import DATASETS, Dataset, example_of_row, open_rows
+from xreasoner.data.fates import Reason, Unfit
+from xreasoner.data.prepared import ROWS, Prepared, RowWriter, open_prepared, select
+from xreasoner.data.sources import Raw, Unreadable
+from xreasoner.data.tally import Audit, Tally
+from xreasoner.data.twins import Twins
+from xreasoner.errors import DataError
+from xreasoner.files import whole_folder, write_json
+from xreasoner.types import Example
+from xreasoner.verify.verifiers import verify_many
+
+__all__ = ["AUDIT", "QUARANTINED", "ROWS", "Purpose", "open_prepared", "prepare"]
+
+Purpose = Literal["sft", "rl", "audit"]
+QUARANTINED, AUDIT = "quarantined.jsonl", "audit.json"
+_CANDIDATES = "candidates.arrow"
+_EXCERPT = 200  # characters of a quarantined row that are shown
+
+
+class Hit(Protocol):
+    """What Overlap of data/overlap.py says of a text that it has found: in which benchmark, and how."""
+
+    @property
+    def benchmark(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+
+
+class Finder(Protocol):
+    def find(self, texts: Sequence[str]) -> Sequence[Hit | None]: ...
+
+
+def prepare(
+    spec: DataSpec,
+    out: Path | None,
+    *,
+    purpose: Purpose,
+    against: Finder | None = None,
+    progress: Callable[[dict[str, Any]], None] = lambda entry: None,
+) -> Audit:
+    """Gives every row of a dataset that is read its fate, and writes the kept ones into the folder `out` (None: only
+    the figures are wanted). SFT asks a response of a row, RL a gold, an audit neither; an audit counts what overlaps
+    `against`, for training it is quarantined. `progress` is told {"step": rows done, "of": rows}.
+
+    Raises:
+        RecipeError: the spec. DataError: the rows cannot be read, are none of this dataset, or nothing is left of them
+            for training; a wrong row of one's own, named; a row without the pass rate that the spec asks for.
+    """
+    assert against or not spec.decontaminate or purpose == "audit", "the caller holds the benchmarks"
+    with ExitStack() as stack:
+        if out is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xreasoner-")))
+        else:
+            folder = stack.enter_context(whole_folder(out))
+        sorter = _Sorter(spec, purpose, against, open_rows(spec, folder), folder)
+        for chunk in sorter.raw.chunks():
+            sorter.sort(chunk)
+            progress({"step": chunk[-1][0] if chunk else 0, "of": len(sorter.raw)})
+        kept, spare = sorter.settle_twins()
+        audit = sorter.tally.audit(spec.name, sorter.raw.source, kept, spare)
+        if not kept and purpose != "audit":
+            raise DataError(
+                f"Nothing is left of the {audit.rows} rows of {audit.source} ({audit.fates()}): mend the rows, or say "
+                "in the recipe's `data` what to tolerate."
+            )
+        for name in (_CANDIDATES, "raw.arrow"):
+            (folder / name).unlink(missing_ok=True)
+        write_json(folder / AUDIT, audit.to_dict())
+        return audit
+
+
+class _Sorter:
+    """One pass over the raw rows settles everything but twins, one over the candidates that are left settles those."""
+
+    def __init__(self, spec: DataSpec, purpose: Purpose, against: Finder | None, raw: Raw, folder: Path) -> None:
+        of = DATASETS[spec.name]
+        assert isinstance(of, Dataset)
+        self.spec, self.of, self.purpose, self.against, self.raw, self.folder = spec, of, purpose, against, raw, folder
+        self.tally, self.twins, self.numbers = Tally(), Twins(), array("Q")
+        self.malformed: Any = None  # the first such row
+        self.log = (folder / QUARANTINED).open("w", encoding="utf-8")
+        self.writer = RowWriter(folder / _CANDIDATES)
+
+    def sort(self, chunk: Sequence[tuple[int, Any]]) -> None:
+        """Settles the fate of (number, raw row) pairs, up to twins."""
+        examples = []
+        for number, row in chunk:
+            self.tally.rows += 1
+            try:
+                examples.append((number, example_of_row(self.spec, number, row)))
+            except Unfit as unfit:
+                if self.of.strict and self.purpose != "audit":
+                    raise DataError(f"{self.raw.where(number)} {unfit.detail}") from None
+                if unfit.reason == "malformed" and self.malformed is None:
+                    self.malformed = row
+                self._quarantine(number, "", unfit.reason, _excerpt(row), unfit.detail)
+        judged = [e for _, e in examples if e.verifier]
+        verdicts = iter(verify_many([(e, f"<answer>{e.gold}</answer>") for e in judged]))
+        fit = []
+        for number, example in examples:
+            verdict = next(verdicts) if example.verifier else None
+            question = fates.bare_question(example)
+            self.tally.add(example, question, verdict)
+            reason: Reason | None = self._unusable(number, example, question)
+            if reason is None and verdict is not None and verdict.outcome != "correct":
+                reason = "gold fails"
+            if reason is None:
+                reason = self._blemish(question)
+            if reason is None:
+                fit.append((number, example, question))
+            else:
+                detail = f"gold {example.gold[:80]!r}: {verdict.method}" if reason == "gold fails" and verdict else ""
+                self._quarantine(number, example.id, reason, question, detail)
+        self._keep(self._without_overlap(fit))
+
+    def _unusable(self, number: int, example: Example, question: str) -> Reason | None:
+        response = None if self.purpose == "rl" else example.response
+        if len(question) > fates.QUESTION_CHARACTERS or len(response or "") > fates.RESPONSE_CHARACTERS:
+            return "overlong"
+        if self.purpose == "sft" and not (response and response.strip()):
+            return "no response"
+        if response and not fates.closes_thoughts(response):
+            return "no closing tag"
+        if self.purpose == "rl" and not example.verifier:
+            return "no gold"
+        if self.spec.pass_rate is not None:
+            lowest, highest = self.spec.pass_rate
+            rate = self._pass_rate(number, example)
+            if not lowest <= rate <= highest:
+                return "too hard" if rate < lowest else "too easy"
+        return None
+
+    def _pass_rate(self, number: int, example: Example) -> float:
+        try:
+            return float(example.tags["pass_rate"])
+        except (KeyError, ValueError):
+            raise DataError(
+                f"{self.raw.where(number)} has no number in the tag `pass_rate`: measure it with a distill stage, or "
+                "remove `pass_rate` from the recipe's `data`."
+            ) from None
+
+    def _blemish(self, question: str) -> Reason | None:
+        if "figure" not in self.spec.tolerate and fates.needs_figure(question):
+            return "figure"
+        if "multi-part" not in self.spec.tolerate and fates.asks_twice(question):
+            return "multi-part"
+        return None
+
+    def _without_overlap(self, fit: list[tuple[int, Example, str]]) -> list[tuple[int, Example, str]]:
+        if not self.against:
+            return fit
+        left = []
+        hits = self.against.find([question for _, _, question in fit])
+        for (number, example, question), hit in zip(fit, hits, strict=True):
+            if hit is not None:
+                self.tally.hits[hit.benchmark, hit.kind] += 1
+            if hit is not None and self.purpose != "audit":
+                self._quarantine(number, example.id, "overlap", question, f"{hit.kind} in {hit.benchmark}")
+            else:
+                left.append((number, example, question))
+        return left
+
+    def _keep(self, fit: list[tuple[int, Example, str]]) -> None:
+        for number, example, _ in fit:
+            self.numbers.append(number)
+            self.twins.add(example, by_response=self.purpose != "rl")
+        self.writer.write([example for _, example, _ in fit])
+
+    def settle_twins(self) -> tuple[int, int]:
+        """Writes the rows that are kept; returns how many those are and how many more there would be."""
+        if self.tally.rows and self.tally.quarantined["malformed"] == self.tally.rows:
+            raise DataError(self._other_rows())
+        self.writer.close()
+        candidates, tolerated = Prepared(self.folder / _CANDIDATES), self.spec.tolerate
+        duplicate, conflict = self.twins.find()
+        keep = np.ones(len(candidates), bool)
+        for reason, twins in (("conflict", conflict), ("duplicate", duplicate)):
+            if reason not in tolerated:
+                for i in np.flatnonzero(twins & keep).tolist():
+                    example = candidates[i]
+                    self._quarantine(self.numbers[i], example.id, reason, fates.bare_question(example))  # type: ignore[arg-type]
+                keep &= ~twins
+        fit = int(keep.sum())
+        if self.spec.rows is not None:
+            keep &= np.cumsum(keep) <= self.spec.rows
+        select(self.folder / _CANDIDATES, self.folder / ROWS, keep)
+        self.log.close()
+        return int(keep.sum()), fit - int(keep.sum())
+
+    def _quarantine(self, number: int, name: str, reason: Reason, excerpt: str, detail: str = "") -> None:
+        self.tally.quarantined[reason] += 1
+        row = {"row": number, "id": name, "reason": reason, "detail": detail, "excerpt": excerpt[:_EXCERPT]}
+        self.log.write(json.dumps(row) + "\n")
+
+    def _other_rows(self) -> str:
+        row = self.malformed
+        has = f"fields {', '.join(map(str, row))[:200]}" if isinstance(row, dict) else f"beginning {_excerpt(row)!r}"
+        return (
+            f"None of the {self.tally.rows} rows of {self.raw.source} is one of {self.spec.name}, which has "
+            f"{self.of.fields}; here, a row has the {has}: give another `path`, or the dataset's name and options that "
+            "fit this file."
+        )
+
+
+def _excerpt(row: Any) -> str:
+    if isinstance(row, Unreadable):
+        return row.text
+    try:
+        return str(row)[:_EXCERPT]
+    except RecursionError:
+        return ""

@@ -1,0 +1,123 @@
+"""Prepared rows on the disk: an Arrow table that is written in chunks and read one row at a time, never as a whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from xreasoner.data.sources import CHUNK_ROWS
+from xreasoner.errors import DataError
+from xreasoner.types import Example, Message
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+ROWS = "rows.arrow"
+_TEXTS = ("id", "messages", "gold", "verifier", "response", "tags")  # messages and tags as JSON
+
+
+class RowWriter:
+    """Writes examples to an Arrow file, which is whole when it is closed."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow as pa
+
+        fields = [(name, pa.string()) for name in _TEXTS]
+        self._schema = pa.schema([*fields, ("options", pa.list_(pa.string()))])
+        self._writer = pa.ipc.new_stream(path, self._schema)
+
+    def write(self, examples: Sequence[Example]) -> None:
+        import pyarrow as pa
+
+        if examples:
+            self._writer.write_batch(pa.RecordBatch.from_pylist([_to_row(e) for e in examples], self._schema))
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        self._writer.write_batch(batch)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class Prepared(Sequence[Example]):
+    """The rows of an Arrow file of `RowWriter`, mapped into memory; each is made into an Example when it is asked for.
+    It can be sent to another process (its path is what is sent)."""
+
+    def __init__(self, path: Path) -> None:
+        from datasets import Dataset
+
+        self.path, self._table = path, Dataset.from_file(str(path))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Prepared, (self.path,)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Example]: ...
+    def __getitem__(self, index: int | slice) -> Example | list[Example]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return _to_example(self._table[index])
+
+    def __iter__(self) -> Iterator[Example]:
+        for batch in self.batches():
+            yield from map(_to_example, batch.to_pylist())
+
+    def batches(self) -> Iterator[pa.Table]:
+        """The same rows as Arrow tables of CHUNK_ROWS."""
+        table = self._table.with_format("arrow")
+        for start in range(0, len(table), CHUNK_ROWS):
+            yield table[start : start + CHUNK_ROWS]
+
+
+def open_prepared(folder: Path) -> Prepared:
+    """The rows that `prepare` kept in a folder. Raises DataError where it holds none."""
+    if not (folder / ROWS).is_file():
+        raise DataError(f"{folder} holds no prepared rows: remove it and run the same command again.")
+    return Prepared(folder / ROWS)
+
+
+def select(source: Path, target: Path, keep: np.ndarray) -> None:
+    """Copies the rows of `source` for which `keep` [N] is true to `target`."""
+    import pyarrow as pa
+
+    start = 0
+    writer = RowWriter(target)
+    for table in Prepared(source).batches():
+        mask = pa.array(keep[start : start + table.num_rows])
+        for batch in table.filter(mask).combine_chunks().to_batches():
+            writer.write_batch(batch)
+        start += table.num_rows
+    writer.close()
+
+
+def _to_row(example: Example) -> dict[str, Any]:
+    messages = [{"role": m.role, "content": m.content} for m in example.messages]
+    return {
+        "id": example.id,
+        "messages": json.dumps(messages),
+        "gold": example.gold,
+        "verifier": example.verifier,
+        "response": example.response,
+        "tags": json.dumps(dict(example.tags)),
+        "options": list(example.options),
+    }
+
+
+def _to_example(row: dict[str, Any]) -> Example:
+    return Example(
+        id=row["id"],
+        messages=tuple(Message(m["role"], m["content"]) for m in json.loads(row["messages"])),
+        gold=row["gold"],
+        verifier=row["verifier"],
+        options=tuple(row["options"]),
+        response=row["response"],
+        tags=json.loads(row["tags"]),
+    )

@@ -1,0 +1,268 @@
+"""Raw rows, from a local path or the Hugging Face Hub, as one memory-mapped Arrow table that is read in chunks.
+
+A row of Parquet stays what it is. A row of JSON is kept as its bytes and parsed when its turn comes: a reader that
+infers one schema for the whole file would give up on a million rows for the one of another type. Nothing is unpickled
+and no code of a dataset is run.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+import zlib
+from bisect import bisect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+from xreasoner.errors import DataError
+
+if TYPE_CHECKING:
+    import datasets
+    import pyarrow as pa
+
+T = TypeVar("T")
+SUFFIXES = (".parquet", ".jsonl", ".json", ".jsonl.gz", ".json.gz")
+CHUNK_ROWS = 1024
+_CHUNK_BYTES = 2**24
+_LINE_BYTES = 2**26  # what is longer is cut, and then no JSON any more
+_LINE = "json line"  # the one column of rows that came as JSON
+_WAITS_SECONDS = (2.0, 8.0)  # before another try; huggingface_hub makes several of its own in each
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Where a dataset lies on the Hub: a split of `repo`, of its default config or of `configs` one after the other;
+    or the raw file, or folder of files, `raw` in it."""
+
+    repo: str
+    configs: tuple[str, ...] = ()
+    split: str = "train"
+    raw: str | None = None
+    revision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Stands for a row that is no JSON; `text` is its beginning."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """All rows of a dataset. `places`: (number of the first row, unit, name) of each file; rows are numbered from 1
+    over all files, in a file of lines by line, blank ones included."""
+
+    table: datasets.Dataset
+    places: tuple[tuple[int, str, str], ...]
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def chunks(self) -> Iterator[list[tuple[int, Any]]]:
+        """(number, row) of each row, CHUNK_ROWS at a time; blank lines are passed over. A row that cannot be parsed is
+        an Unreadable."""
+        table = self.table.with_format("arrow")
+        for start in range(0, len(table), CHUNK_ROWS):
+            batch = table[start : start + CHUNK_ROWS]
+            if batch.column_names == [_LINE]:
+                lines = enumerate(batch.column(0).to_pylist(), start + 1)
+                yield [(number, _parsed(line)) for number, line in lines if line.strip()]
+            else:
+                yield list(enumerate(batch.to_pylist(), start + 1))
+
+    def where(self, number: int) -> str:
+        """How a person finds a row: "Line 3 of mine.jsonl"."""
+        first, unit, name = self.places[bisect([p[0] for p in self.places], number) - 1]
+        return f"{unit} {number - first + 1} of {name}"
+
+
+def open_local(path: Path, aside: Path) -> Raw:
+    """The rows of a file, or of all files with SUFFIXES in a folder, in sorted order. A JSON file holds an array, or a
+    row on each line. The Arrow table is written to the file `aside` and mapped from there.
+
+    Raises:
+        DataError: nothing to read, a file that is none of these, is damaged, or has other columns than the first.
+    """
+    import pyarrow as pa
+    from datasets import Dataset
+
+    files, places, first = local_files(path), [], 1
+    writer, schema = None, None
+    for file in files:
+        unit = "Row" if file.name.endswith(".parquet") or _is_array(file) else "Line"
+        places.append((first, unit, str(file)))
+        for batch in _readable(file, unit):
+            if writer is None:
+                writer, schema = pa.ipc.new_stream(aside, batch.schema), batch.schema
+            if batch.schema != schema:
+                raise DataError(
+                    f"{file} has the columns {', '.join(batch.schema.names)}, of other names or types than those of "
+                    f"{files[0]}: give the path of one file, or of a folder of files that are alike."
+                )
+            writer.write_batch(batch)
+            first += batch.num_rows
+    if writer is None:
+        raise DataError(f"{path} holds no rows: give the path of a file with some.")
+    writer.close()
+    return Raw(Dataset.from_file(str(aside)), tuple(places), str(path))
+
+
+def local_files(path: Path) -> list[Path]:
+    """The files that a path stands for. Raises DataError where there are none, or where they are of no kind that can
+    be read."""
+    kinds = ", ".join(SUFFIXES)
+    if path.is_dir():
+        found = sorted(f for f in path.rglob("*") if f.name.endswith(SUFFIXES) and f.is_file())
+        if not found:
+            raise DataError(f"The folder {path} holds no file that ends in {kinds}: give the path of one that does.")
+        return found
+    if not path.is_file():
+        raise DataError(f"Cannot read {path}: give the path of a file or a folder that exists.")
+    if not path.name.endswith(SUFFIXES):
+        raise DataError(f"{path} cannot be read as rows: give a file that ends in {kinds}.")
+    return [path]
+
+
+def open_hub(hub: Hub, aside: Path, sleep: Callable[[float], None] = time.sleep) -> Raw:
+    """The rows of a dataset on the Hub, through the cache of huggingface_hub.
+
+    Raises:
+        DataError: it is not there, needs access that you do not have, or the Hub does not answer.
+    """
+    if hub.raw is not None:
+        return replace(open_local(fetched(lambda: _downloaded(hub), hub.repo, sleep), aside), source=hub.repo)
+    table = fetched(lambda: _loaded(hub), hub.repo, sleep)
+    return Raw(table, ((1, "Row", hub.repo),), hub.repo)
+
+
+def fetched(load: Callable[[], T], repo: str, sleep: Callable[[float], None] = time.sleep) -> T:
+    """What `load` returns, tried again after a wait where the Hub does not answer.
+
+    Raises:
+        DataError: saying how to give a local path instead.
+    """
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    last: Exception | None = None
+    for wait in (0.0, *_WAITS_SECONDS):
+        if wait:
+            sleep(wait)
+        try:
+            return load()
+        except (OSError, ValueError, RuntimeError) as error:  # huggingface_hub's and datasets' own are kinds of these
+            last = error
+            status = getattr(getattr(error, "response", None), "status_code", None)
+            busy = isinstance(error, HfHubHTTPError) and (status is None or status == 429 or status >= 500)
+            offline = isinstance(error, ConnectionError | TimeoutError | LocalEntryNotFoundError)
+            if not busy and not offline:
+                break
+    assert last is not None
+    raise DataError(
+        f"The dataset {repo} could not be fetched from the Hugging Face Hub ({type(last).__name__}): check the network "
+        "and your access, or download it elsewhere and give its file or folder as `path`."
+    ) from last
+
+
+def _loaded(hub: Hub) -> datasets.Dataset:
+    import datasets
+
+    parts = [
+        datasets.load_dataset(hub.repo, config, split=hub.split, revision=hub.revision)
+        for config in hub.configs or (None,)
+    ]
+    return datasets.concatenate_datasets(parts) if len(parts) > 1 else parts[0]
+
+
+def _downloaded(hub: Hub) -> Path:
+    from huggingface_hub import snapshot_download
+
+    assert hub.raw is not None
+    pattern = hub.raw if hub.raw.endswith(SUFFIXES) else f"{hub.raw}/*"
+    folder = snapshot_download(hub.repo, repo_type="dataset", revision=hub.revision, allow_patterns=pattern)
+    return Path(folder) / hub.raw
+
+
+def _readable(file: Path, unit: str) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    try:
+        yield from _batches(file, unit)
+    except PermissionError as error:
+        raise DataError(f"Cannot read {file} ({error.strerror}): change its permissions.") from None
+    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:  # a truncated or a foreign file
+        line = str(error).partition("\n")[0][:200]
+        raise DataError(f"{file} is damaged ({line}): fetch it again.") from None
+
+
+def _batches(file: Path, unit: str) -> Iterator[pa.RecordBatch]:
+    if file.name.endswith(".parquet"):
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(file) as parquet:
+            for batch in parquet.iter_batches(CHUNK_ROWS):
+                yield batch.replace_schema_metadata()  # else images would be decoded
+    elif unit == "Row":
+        yield from _line_batches(json.dumps(row).encode() for row in _array(file))
+    else:
+        with _opened(file) as stream:
+            yield from _line_batches(_lines(stream))
+
+
+def _line_batches(lines: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    batch: list[bytes] = []
+    size = 0
+    for line in lines:
+        batch.append(line)
+        size += len(line)
+        if len(batch) == CHUNK_ROWS or size > _CHUNK_BYTES:
+            yield pa.record_batch([pa.array(batch, pa.binary())], [_LINE])
+            batch, size = [], 0
+    if batch:
+        yield pa.record_batch([pa.array(batch, pa.binary())], [_LINE])
+
+
+def _lines(stream: IO[bytes]) -> Iterator[bytes]:
+    while line := stream.readline(_LINE_BYTES):
+        rest = line
+        while len(rest) == _LINE_BYTES and not rest.endswith(b"\n"):
+            rest = stream.readline(_LINE_BYTES)
+        yield line.rstrip(b"\r\n")
+
+
+def _opened(file: Path) -> IO[bytes]:
+    return gzip.open(file) if file.name.endswith(".gz") else file.open("rb")  # type: ignore[return-value]
+
+
+def _is_array(file: Path) -> bool:
+    """Whether a .json file is one array; it may also hold a row on each line."""
+    if not file.name.endswith((".json", ".json.gz")):
+        return False
+    try:
+        with _opened(file) as stream:
+            return stream.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+    except (OSError, EOFError):
+        return False  # said when it is read
+
+
+def _array(file: Path) -> list[Any]:
+    """A whole array, in memory: what comes in this form (Orz, 24 MB) is small."""
+    try:
+        with _opened(file) as stream:
+            rows = json.loads(stream.read().decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        raise DataError(f"{file} is no JSON array: fetch it again, or write one row on each line.") from None
+    return rows
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return Unreadable(line[:200].decode("utf-8", "replace"))
