@@ -24,13 +24,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import set_seed
 from trl import GRPOConfig
 
 from xreasoner.config import RlSpec
 from xreasoner.errors import DataError, RecipeError
 from xreasoner.files import whole_folder
-from xreasoner.model.load import load_tokenizer, load_tower
+from xreasoner.model.load import load_tokenizer
 from xreasoner.train.checkpoints import newest_whole
+from xreasoner.train.lora import load_start, save_tower
 from xreasoner.train.rl_trainer import Progress, RlTrainer
 from xreasoner.types import Example
 
@@ -60,15 +62,15 @@ def train_rl(
             raise DataError(f"Example {example.id!r} holds an image, but training is on text: leave it out.")
     checkpoints = stage_dir / "checkpoints"
     config = grpo_config(spec, checkpoints, seed)
-    model, tokenizer = load_tower(tower_dir, dtype=torch.float32), load_tokenizer(tower_dir)
-    trainer = RlTrainer(spec, examples, model, tokenizer, config, progress)
+    model, adapters = load_start(spec, tower_dir)
+    tokenizer = load_tokenizer(tower_dir)
+    set_seed(seed)  # adapters start at random
+    trainer = RlTrainer(spec, examples, model, tokenizer, config, progress, adapters)
     resumed = newest_whole(checkpoints)
     trainer.train(resume_from_checkpoint=resumed and str(resumed))
     if trainer.accelerator.is_main_process:
-        model.config.use_cache = True  # the trainer turns it off, which would slow down whoever loads the tower
         with whole_folder(stage_dir / "tower") as folder:
-            model.save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
+            save_tower(trainer.model, tokenizer, tower_dir, folder)
     trainer.accelerator.wait_for_everyone()
     return dict(trainer.state.log_history[-1])
 

@@ -44,6 +44,11 @@ class RolloutRow:
         )
 
 
+def is_flat(rewards: Sequence[float | None]) -> bool:
+    """Whether no rollout of a group has an advantage; a failed verifier's None counts for nothing."""
+    return len(set(rewards) - {None}) < 2
+
+
 def summarise(rows: Sequence[RolloutRow], group: int) -> dict[str, float | None]:
     """Shares and means over the rollouts of one step, whose groups of `group` lie together.
 
@@ -54,7 +59,7 @@ def summarise(rows: Sequence[RolloutRow], group: int) -> dict[str, float | None]
     """
     n, sampled = len(rows), sum(row.sampled for row in rows)
     rewards = [row.reward for row in rows if row.reward is not None]
-    groups = [{row.reward for row in rows[i : i + group]} - {None} for i in range(0, n, group)]
+    groups = [[row.reward for row in rows[i : i + group]] for i in range(0, n, group)]
     exits = {exit_: sum(row.exit == exit_ for row in rows) / n for exit_ in ("natural", "forced", "none")}
     return {
         "reward": fmean(rewards) if rewards else None,
@@ -64,7 +69,7 @@ def summarise(rows: Sequence[RolloutRow], group: int) -> dict[str, float | None]
         "verifier_error": sum(row.outcome == "verifier_error" for row in rows) / n,
         "mean_length": fmean(row.length for row in rows),
         "max_length": max(row.length for row in rows),
-        "flat_groups": sum(len(values) < 2 for values in groups) / len(groups),
+        "flat_groups": sum(map(is_flat, groups)) / len(groups),
         "entropy": -sum(row.logprob for row in rows) / sampled if sampled else None,
         "sampled_tokens": sampled,
     }

@@ -19,8 +19,9 @@ from trl import SFTConfig, SFTTrainer
 from xreasoner.config import SftSpec
 from xreasoner.errors import RunError
 from xreasoner.files import remove, whole_folder
-from xreasoner.model.load import load_tokenizer, load_tower
+from xreasoner.model.load import load_tokenizer
 from xreasoner.train.checkpoints import LocalTrainer, newest_whole
+from xreasoner.train.lora import load_start, save_tower
 from xreasoner.train.order import BatchOrder, EpochLoader, accumulation_steps, epoch_batches, padding_share
 from xreasoner.train.rows import Rows, write_rows
 from xreasoner.train.schedule import install
@@ -58,10 +59,12 @@ def train_sft(
             write_rows(spec, examples, tokenizer, tokens)
     rows = Rows(tokens)
     report = _Report(spec, rows.lengths, seed, progress)
+    model, adapters = load_start(spec, tower_dir)
     trainer = _Trainer(
         spec=spec,
         rows=rows,
-        model=load_tower(tower_dir, dtype=torch.float32),
+        model=model,
+        peft_config=adapters,
         args=args,
         train_dataset=rows.table,
         processing_class=tokenizer,
@@ -72,8 +75,7 @@ def train_sft(
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     if trainer.args.should_save:
         with whole_folder(stage_dir / "tower") as part:
-            trainer.accelerator.unwrap_model(trainer.model).save_pretrained(part)
-            tokenizer.save_pretrained(part)
+            save_tower(trainer.model, tokenizer, tower_dir, part)
         remove(tokens)
     trainer.accelerator.wait_for_everyone()
     micro = (spec.batch_sequences, spec.micro_batch_sequences, seed)
