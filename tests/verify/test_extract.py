@@ -25,11 +25,16 @@ CASES = [
     ("<think> cut </thi", None),
     # the last closed tag wins, the innermost where nested
     ("<answer>1</answer> no, <answer>2</answer>", "2"),
-    ("<answer>1</answer> no, <answer>2", "1"),
+    # a missing close at the very end is tolerated: the text was cut, or the end token replaced the tag
+    ("<answer>1</answer> no, <answer>2", "2"),
+    ("<answer>3", "3"),
+    ("<answer> 3 </answ", "3"),
+    ("<answer>3<", "3"),
+    ("<answer>", None),
+    ("<answer>1</answer> no, <answer>", None),
     ("<answer><answer>3</answer></answer>", "3"),
     ("<answer>3</answer></answer>", "3"),
     ("</answer>3<answer>", None),
-    ("<answer>3", None),
     # blank is none, and does not fall back on a box
     ("<answer> </answer>", None),
     ("\\boxed{4} <answer></answer>", None),
@@ -38,7 +43,8 @@ CASES = [
     ("so \\boxed{4}", "4"),
     ("<answer>5</answer> \\boxed{4}", "5"),
     ("<answer>\\boxed{4}</answer>", "\\boxed{4}"),
-    ("<answer>\\boxed{4}", "4"),
+    ("<answer>\\boxed{4}", "\\boxed{4}"),
+    ("\\boxed{4} <answer>5", "5"),
     ("\\boxed{5}. No, \\boxed{6}", "6"),
     ("\\boxed{5}. No, \\boxed{6", "5"),
     ("\\boxed{\\frac{1}{2}}", "\\frac{1}{2}"),
@@ -51,10 +57,42 @@ CASES = [
     ("\\fbox{5}", None),
     ("\\boxed 5", None),
     # never guessed from prose
-    ("The answer is 5", None),
-    ("Answer: 5", None),
     ("#### 5", None),
+    ("5", None),
+    ("so it is 5", None),
+    ("I would answer 5", None),
+    ("This is the answer to 5 questions", None),
+    ("Answers: 5", None),
+    ("Answer 5", None),
     ("", None),
+    # a last line that announces it
+    ("The answer is 5", "5"),
+    ("Answer: 5", "5"),
+    ("ANSWER: 5\n\n", "5"),
+    ("So the final answer is: 5", "5"),
+    ("Thus, the correct answer is B.", "B."),
+    ("The correct option is (B)", "(B)"),
+    ("The final answer is $5$.", "$5$."),
+    ("**Final Answer:** 7", "7"),
+    ("**Answer: B**", "B"),
+    ("**Answer**: B", "B"),
+    ("### Final Answer: 7", "7"),
+    ("> Answer： 7", "7"),
+    ("Final Answer: The final answer is $5$. I hope it is correct.", "$5$"),
+    ("**Final Answer:**\n\n$7$", "$7$"),
+    ("## Final answer\n7", "7"),
+    ("Answer: 4\nNo, wait.\nAnswer: 5", "5"),
+    ("<think>a</think> Answer: 5", "5"),
+    ("<think>Answer: 5</think>", None),
+    # but no other line, no blank one, none behind a tag or a box, none that rambles
+    ("Answer: 5\nI checked it twice.", None),
+    ("The answer is 5\nso 6", None),
+    ("Answer:", None),
+    ("The final answer", None),
+    ("**Final Answer:**\n7\n8", None),
+    ("Answer: 5 <answer>6</answer>", "6"),
+    ("\\boxed{6}\nAnswer: 5", "6"),
+    ("Answer: " + "so 5 " * 200, None),
 ]
 
 
@@ -66,6 +104,8 @@ def test_extract_answer(text, expected):
 def test_it_says_how():
     assert locate_answer("<answer>2</answer>") == ("2", "answer tag")
     assert locate_answer("\\boxed{2}") == ("2", "boxed")
+    assert locate_answer("<answer>2") == ("2", "answer tag not closed")
+    assert locate_answer("Answer: 2") == ("2", "answer line")
     assert locate_answer("<think>") == (None, "thoughts not closed")
     assert locate_answer("<answer> </answer>") == (None, "blank answer")
     assert locate_answer("2") == (None, "no answer")
@@ -74,7 +114,19 @@ def test_it_says_how():
 @pytest.mark.parametrize(
     "piece",
     [
-        *("<answer>", "</answer>", "<answer></answer>", "<answer", "<think>", "</think>", "<answer>\\boxed{", "a", " "),
+        *(
+            "<answer>",
+            "</answer>",
+            "<answer></answer>",
+            "<answer",
+            "<think>",
+            "</think>",
+            "<answer>\\boxed{",
+            "a",
+            " ",
+            "\n",
+        ),
+        *("Answer:", "Answer: ", "the final answer is ", "#", "*", "Final answer\n", "I hope it is correct."),
         *("\\boxed{", "\\boxed{}", "\\boxed ", "\\boxed" + " " * 50, "{", "}", "\\{", "\\"),
     ],
 )

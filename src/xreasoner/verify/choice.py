@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from xreasoner.verify.extract import last_boxed
 
-# An answer that starts with a lone letter: "B", "(b)", "**B**", "Option B", "B: No", "\text{(B)}".
+_LETTERS = string.ascii_uppercase
+_LETTERS_WITHOUT_OPTIONS = 12  # A to L: no benchmark has more (MMMU-Pro has one question with twelve)
+_LONGEST_SENTENCE = 1000  # what is longer is prose, in which no option's text is looked for
+
+# An answer that starts with a lone letter: "B", "(b)", "**B**", "Option B", "The answer is B.", "B: No", "\text{(B)}".
 _LETTER = re.compile(
-    r"[\s(\[{*\"'$]*(?:\\(?:text|textbf|mathrm|mathbf)\s*\{[\s(]*)?(?:(?:option|choice)\s+[(*]*)?"
+    r"[\s(\[{*\"'$]*(?:\\(?:text|textbf|mathrm|mathbf)\s*\{[\s(]*)?"
+    r"(?:(?:the\s+)?(?:(?:correct|right|best|final)\s+){0,2}(?:answer|option|choice)(?:\s+is\b)?(?:\s*:)?[\s(*]+){0,2}"
     r"([A-Za-z])(?![A-Za-z0-9])([\s:.)\]}*\"'$]*)(.*)",
     re.DOTALL | re.IGNORECASE | re.ASCII,
 )
-_SEPARATORS = frozenset(":.)]}")
+_SEPARATORS = frozenset(":.)]}\n")
+# A second letter, beside the first ("A and B", "A, C") or as another label ("A: Yes\nB: No").
+_SECOND = re.compile(
+    r"(?:^\s*(?:,|;|/|&|\+|-|or\b|and\b|,\s*(?:or|and)\b)|[,;/&]\s*(?:or\b|and\b)?|\n|\b(?:or|and)\b)"
+    r"\s*(?:option\s+|choice\s+)?[(\[*]*([A-Z])(?![A-Za-z0-9])[*]*(?:\s*[)\]:,;/]|\.(?:\s|$)|\s*$|\s+(?:or|and)\b)"
+    r"|\s\(?([A-Z])[):]"
+)
+_DENIAL = re.compile(
+    r"\b(?:no|not|never|neither|nor|none|cannot|\w+n['’]t|except|unlike|without|instead|rather|incorrect|wrong|false|"
+    r"excluded?|ruled? out|unlikely)\b"
+)
 
 
 def normalise_option(text: str) -> str:
@@ -23,42 +38,93 @@ def normalise_option(text: str) -> str:
 
 
 def read_choice(answer: str, options: Sequence[str] = ()) -> tuple[int | None, str]:
-    """(index of the option that `answer` names, how it was read); no guess where it names none.
+    """(index of the option that `answer` names, how it was read); no guess where it names none, or two.
 
     A bare letter, then the whole text of one option (so that the option "E. coli" is not the letter E), then a letter
-    followed by a separator, or by its own option's text. Letter and text at odds: the letter counts, and the method
-    says "inconsistent". Without `options` only letters can be read. Letters are never searched in prose
-    ("A 45-year-old", "vitamin C").
+    followed by a separator, or by its own option's text, then the text of the one option that a sentence contains and
+    does not deny. Letter and text at odds: the letter counts, and the method says "inconsistent". Without `options`
+    only letters can be read, A to L. Letters are never searched in prose ("A 45-year-old", "vitamin C").
     """
     texts = [normalise_option(option) for option in options]
     answer = last_boxed(answer) or answer
     match = _LETTER.fullmatch(answer)
     index, separator, rest = -1, "", ""
     if match:
-        index, separator, rest = string.ascii_uppercase.index(match[1].upper()), match[2], normalise_option(match[3])
-        if not rest and (not options or index < len(options)):
-            return index, "letter"
+        index, separator = _LETTERS.index(match[1].upper()), match[2]
+        rest = normalise_option(match[3])
+        if not _SEPARATORS & set(separator):
+            rest = rest.lstrip("-–—,; ")  # "B, No"; but the text in "B: -2" has a sign
+        if not rest:
+            return _in_range(index, options)
     if normalise_option(answer) in texts:
         return texts.index(normalise_option(answer)), "option text"
-    if not match:
-        return None, "names no option"
-    own_text = index < len(texts) and rest == texts[index]
-    if rest and not own_text and not _SEPARATORS & set(separator):
-        return None, "names no option"
-    if options and index >= len(options):
-        return None, "letter out of range"
-    return index, "letter, inconsistent" if rest in texts and not own_text else "letter"
+    if match:
+        own_text = index < len(texts) and rest == texts[index]
+        if not own_text and _second_letter(match[2] + match[3], index, len(options) or _LETTERS_WITHOUT_OPTIONS):
+            return None, "two letters"
+        if own_text or _SEPARATORS & set(separator):
+            named = {texts[index]} if own_text else _contained(rest, texts)
+            if named and index < len(texts) and texts[index] not in named:
+                return index, "letter, inconsistent"
+            return _in_range(index, options)
+    named = _contained(normalise_option(answer), texts)
+    if len(named) == 1 and not _denied(normalise_option(answer), named):
+        return texts.index(named.pop()), "option text in a sentence"
+    return None, "names two options" if len(named) > 1 else "names no option"
 
 
-def same_choice(answer: str, gold: str, options: Sequence[str] = ()) -> tuple[bool, str]:
-    """(whether `answer` names the gold option, how it was read). The gold is a letter or an option's text.
+def same_choice(answer: str, gold: str, options: Sequence[str] = ()) -> tuple[bool | None, str]:
+    """(whether `answer` names the gold option, None where it names no single one; how it was read). The gold is a
+    letter or an option's text.
 
     Two options of the same text are both right. ValueError where the gold names no option.
     """
     gold_index, how = read_choice(gold, options)
-    if gold_index is None or how == "letter, inconsistent":
-        raise ValueError(f"gold {gold!r}: {how}")
+    if gold_index is None or how not in ("letter", "option text"):
+        raise ValueError(f"gold {gold[:80]!r}: {how}")
     index, how = read_choice(answer, options)
-    if index is None or not options:
+    if index is None:
+        return None, how
+    if not options:
         return index == gold_index, how
     return normalise_option(options[index]) == normalise_option(options[gold_index]), how
+
+
+def _in_range(index: int, options: Sequence[str]) -> tuple[int | None, str]:
+    inside = index < (len(options) or _LETTERS_WITHOUT_OPTIONS)
+    return (index, "letter") if inside else (None, "letter out of range")
+
+
+def _second_letter(rest: str, first: int, n_options: int) -> bool:
+    seconds = (second[1] or second[2] for second in _SECOND.finditer(rest[:_LONGEST_SENTENCE]))
+    return any(first != _LETTERS.index(letter) < n_options for letter in seconds)
+
+
+def _spans(sentence: str, text: str) -> Iterator[tuple[int, int]]:
+    """Where an option's text stands in a sentence as words of its own: no part of a word, a number or a formula."""
+    pattern = rf"(?<![\w+\-−*/^=<>$%.,])(?<![+\-−*/^=<>] ){re.escape(text)}(?![\w+*/^=<>%°-]|[.,]\d| ?[+*/^=<>])"
+    return (match.span() for match in re.finditer(pattern, sentence))
+
+
+def _contained(sentence: str, texts: Sequence[str]) -> set[str]:
+    """The option texts that a sentence contains, those left out that are only part of a longer one. A text of one or
+    two characters counts only as the sentence's start, as in "No, it is round"."""
+    if len(sentence) > _LONGEST_SENTENCE:
+        return set()
+    taken: list[tuple[int, int]] = []
+    found: set[str] = set()
+    for text in sorted(set(texts) - {""}, key=len, reverse=True):
+        free = [s for s in _spans(sentence, text) if not any(a <= s[0] and s[1] <= b for a, b in taken)]
+        if len(text) <= 2:
+            free = [(0, end) for start, end in free if start == 0 and sentence[end : end + 1] in ("", *",;.:")]
+        if free:
+            found.add(text)
+            taken += free
+    return found
+
+
+def _denied(sentence: str, named: set[str]) -> bool:
+    """Whether the sentence says "not", outside of the option's own words."""
+    for text in named:
+        sentence = sentence.replace(text, " ")
+    return bool(_DENIAL.search(sentence))

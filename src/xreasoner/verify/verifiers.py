@@ -1,43 +1,54 @@
 """One verifier judges all: RL rewards, distillation filters, benchmarks, re-scoring. Text in, Verdict out.
 
 To add one, write a function `(answer, gold, options) -> (same, how)` at the top of a module and add a line to
-VERIFIERS. It raises (whatever it likes) where it cannot judge, for instance because the gold is malformed.
+VERIFIERS. `same` is None where the answer can be read but gives none (two letters at once). It raises, whatever it
+likes, where it cannot judge: the gold is then held against itself, and where that fails too it is a verifier_error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 from xreasoner.errors import DataError
 from xreasoner.types import Example, Verdict
 from xreasoner.verify.choice import same_choice
 from xreasoner.verify.extract import locate_answer
-from xreasoner.verify.mathematics import same_mathematics, same_number
-from xreasoner.verify.pool import Job, run_jobs
+from xreasoner.verify.mathematics import quick_mathematics, same_mathematics, same_mathematics_2dp
+from xreasoner.verify.numbers import same_number, same_number_1dp, same_number_2dp
+from xreasoner.verify.pool import Job, Reply, run_jobs
 
 LIMIT_SECONDS = 5.0  # per answer, for verifiers that run in a process of their own
+
+Judge: TypeAlias = Callable[[str, str, Sequence[str]], tuple[bool | None, str]]
+_Case: TypeAlias = tuple[str, str, str, tuple[str, ...]]  # verifier, answer, gold, options
 
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """How answers are compared. `isolated`: may hang or crash, so it runs in a process that can be killed."""
+    """How answers are compared. `isolated`: may hang or crash, so it runs in a process that can be killed; `quick`
+    says in this one what takes no such care (the same as `judge` would), and None of the rest."""
 
-    judge: Callable[[str, str, Sequence[str]], tuple[bool, str]]
+    judge: Judge
     isolated: bool = False
+    quick: Callable[[str, str, Sequence[str]], tuple[bool | None, str] | None] | None = None
 
 
-def same_text(answer: str, gold: str, options: Sequence[str] = ()) -> tuple[bool, str]:
+def same_text(answer: str, gold: str, options: Sequence[str] = ()) -> tuple[bool | None, str]:
     """(whether two texts are equal, runs of whitespace counting as one space; "exact")."""
     return answer.split() == gold.split(), "exact"
 
 
+# "-1dp" and "-2dp" compare values rounded to so many decimals, for benchmarks that are scored so.
 VERIFIERS: dict[str, Verifier] = {
     "exact": Verifier(same_text),
     "number": Verifier(same_number),
+    "number-1dp": Verifier(same_number_1dp),
+    "number-2dp": Verifier(same_number_2dp),
     "choice": Verifier(same_choice),
-    "math": Verifier(same_mathematics, isolated=True),
+    "math": Verifier(same_mathematics, isolated=True, quick=quick_mathematics),
+    "math-2dp": Verifier(same_mathematics_2dp, isolated=True),
 }
 
 
@@ -50,33 +61,46 @@ def verify(example: Example, text: str) -> Verdict:
 
 
 def verify_many(pairs: Iterable[tuple[Example, str]], workers: int = 2) -> list[Verdict]:
-    """`verify` for each (example, text), in order. Isolated verifiers share up to `workers` processes; an answer that
-    takes one longer than LIMIT_SECONDS of wall clock is a verifier_error. Callable from any thread."""
-    pairs = list(pairs)
-    for example, _ in pairs:
-        _verifier(example)
-    verdicts: list[Verdict | None] = []
-    jobs: list[Job] = []
-    waiting: list[tuple[int, str, str]] = []
+    """`verify` for each (example, text), in order. Isolated verifiers share up to `workers` processes.
+
+    An answer that takes one longer than LIMIT_SECONDS of wall clock, or kills it, is wrong; so is one that a verifier
+    cannot judge though it can judge the gold itself. Callable from any thread.
+    """
+    found: list[tuple[_Case | None, str]] = []
     for example, text in pairs:
-        verifier = _verifier(example)
-        answer, found = locate_answer(text)
-        if answer is None:
-            verdicts.append(Verdict("no_answer", None, found))
-        elif verifier.isolated:
-            judge = verifier.judge
-            jobs.append((judge.__module__, judge.__qualname__, [answer, example.gold, list(example.options)]))
-            waiting.append((len(verdicts), answer, found))
-            verdicts.append(None)
-        else:
-            try:
-                verdicts.append(_verdict(answer, found, True, verifier.judge(answer, example.gold, example.options)))
-            except Exception as error:
-                verdicts.append(_verdict(answer, found, False, f"{type(error).__name__}: {error}"))
-    replies = run_jobs(jobs, LIMIT_SECONDS, workers) if jobs else []
-    for (place, answer, found), (judged, result) in zip(waiting, replies, strict=True):
-        verdicts[place] = _verdict(answer, found, judged, result)
-    return [verdict for verdict in verdicts if verdict is not None]
+        _check_name(example)
+        answer, how = locate_answer(text)
+        case = None if answer is None else (example.verifier, answer, example.gold, tuple(example.options))
+        found.append((case, how))
+    replies = _judge([case for case, _ in found if case], workers)
+    suspects = [_gold_itself(case) for case, (judged, _) in replies.items() if not judged]
+    golds = _judge(suspects, workers)
+    return [_verdict(case, how, replies, golds) for case, how in found]
+
+
+def _gold_itself(case: _Case) -> _Case:
+    name, _, gold, options = case
+    return name, gold, gold, options
+
+
+def _judge(cases: Iterable[_Case], workers: int) -> dict[_Case, Reply]:
+    """The reply to every different case: (True, (same, how)), or (False, why it could not be judged)."""
+    replies: dict[_Case, Reply] = {}
+    jobs: dict[_Case, Job] = {}
+    for case in dict.fromkeys(cases):
+        name, answer, gold, options = case
+        verifier = VERIFIERS[name]
+        judge = verifier.quick if verifier.isolated else verifier.judge
+        try:
+            result = judge(answer, gold, options) if judge else None
+            replies[case] = True, result
+        except Exception as error:
+            replies[case] = False, f"{type(error).__name__}: {error}"[:300]
+        if verifier.isolated and replies[case] == (True, None):
+            jobs[case] = verifier.judge.__module__, verifier.judge.__qualname__, [answer, gold, list(options)]
+    if jobs:
+        replies.update(zip(jobs, run_jobs(list(jobs.values()), LIMIT_SECONDS, workers), strict=True))
+    return replies
 
 
 def check_gold(example: Example) -> Verdict:
@@ -96,17 +120,22 @@ def check_golds(examples: Sequence[Example]) -> None:
             )
 
 
-def _verifier(example: Example) -> Verifier:
+def _check_name(example: Example) -> None:
     if example.verifier not in VERIFIERS:
         raise DataError(
             f"Example {example.id!r} names an unknown verifier {example.verifier!r}: "
             f"use one of {', '.join(sorted(VERIFIERS))}."
         )
-    return VERIFIERS[example.verifier]
 
 
-def _verdict(answer: str, found: str, judged: bool, result: Any) -> Verdict:
+def _verdict(case: _Case | None, found: str, replies: dict[_Case, Reply], golds: dict[_Case, Reply]) -> Verdict:
+    if case is None:
+        return Verdict("no_answer", None, found)
+    judged, result = replies[case]
     if not judged:
-        return Verdict("verifier_error", answer, f"{found}, {result}")
+        usable, itself = golds[_gold_itself(case)]
+        return Verdict("wrong" if usable and itself[0] else "verifier_error", case[1], f"{found}, {result}")
     same, how = result
-    return Verdict("correct" if same else "wrong", answer, f"{found}, {how}")
+    if same is None:
+        return Verdict("no_answer", None, f"{found}, {how}")
+    return Verdict("correct" if same else "wrong", case[1], f"{found}, {how}")

@@ -1,0 +1,123 @@
+"""Mathematical answers as they are written: one spelling for what means the same, and what can be told from the
+writing alone (names, ratios, brackets, number bases)."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from xreasoner.verify.extract import last_boxed
+from xreasoner.verify.numbers import undelimited
+from xreasoner.verify.units import cut_unit
+
+_WORDS = [
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
+]
+_REWRITE: list[tuple[re.Pattern[str], str]] = [
+    (re.compile(r"\\(?:left|right|bigl|bigr|Bigl|Bigr|biggl|biggr|big|Big|bigg|Bigg|displaystyle)(?![A-Za-z]) ?"), ""),
+    (re.compile(r"\\[dtc]?frac\s*(?![A-Za-z])"), r"\\frac"),
+    (re.compile(r"(\\frac)([0-9])\s*(?=[0-9{])"), r"\1{\2}"),
+    (re.compile(r"(\\frac\{[^{}]*\})\s*([0-9])"), r"\1{\2}"),
+    (re.compile(r",?\\! ?(?=[0-9]{3}(?![0-9]))|\{,\}(?=[0-9]{3}(?![0-9]))"), ""),  # 10,\!080  10{,}080
+    (re.compile(r"\\[!,;: ]|~"), " "),
+    (re.compile(r"\\?%|\\text\s*\{\s*(?:%|percent)\s*\}|(?<=\d)\s*\bpercent\b"), ""),
+    (re.compile(r"\\?[$]|[€£¥]|\\(?:pounds|euro)(?![A-Za-z])"), ""),
+    (re.compile(r"\\?\bsqrt ?\(([^()]*)\)"), r"\\sqrt{\1}"),
+    (re.compile("−"), "-"),
+    (re.compile(r"^(?:\\approx|≈|[A-Za-z]\s*\\in(?![A-Za-z])|[A-Za-z][A-Za-z ]*[a-z] ?=(?!=))\s*"), ""),  # "Area = 9"
+    (re.compile(r"^([^=]*[^=A-Za-z<>!\s][^=<>!]*)=\s*([A-Za-z])$"), r"\2=\1"),  # 5 = x
+]
+_RECURRING = re.compile(r"(-?)([0-9]*)\.([0-9]{0,20})\\(?:overline|bar)\s*\{?([0-9]{1,20})\}?")
+_NOTHING = re.compile(
+    r"\\emptyset|\\varnothing|∅|\\\{ *\\\}|(?:there (?:is|are) )?no (?:real )?solutions?|(?:the )?empty set",
+    re.IGNORECASE,
+)
+_THOUSANDS = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])")
+_MACRO = re.compile(r"\\(?:text|textrm|textbf|textit|mbox|mathrm|mathbf|mathit|operatorname)\s*\{([^{}]*)\}")
+_NAME = re.compile(r"\(?([^\W\d_]+(?:[ '’-][^\W\d_]+)*)\)?\.?")
+_RATIO = re.compile(r"[0-9]{1,9}(?: ?: ?[0-9]{1,9})+")
+_BASE = re.compile(r"[0-9A-F]+ ?_ ?\{? ?([0-9]+) ?\}?")
+
+
+def tidy(text: str) -> tuple[str, str]:
+    """(an answer in one spelling, the unit that stood at its end or ""). The last box is cut out first; delimiters,
+    percent and currency signs, thousands separators and sizes of brackets are dropped.
+
+    >>> tidy(r"so $\\boxed{\\$32,\\!348 \\text{ dollars}}$")
+    ('32348', 'dollars')
+    """
+    boxed = last_boxed(text)
+    text = undelimited(text if boxed is None else boxed)
+    for pattern, spelling in _REWRITE:
+        text = pattern.sub(spelling, text)
+    if thousands := _THOUSANDS.match(text):
+        text = thousands[0].replace(",", "") + text[thousands.end() :]
+    text, unit = cut_unit(undelimited(text))
+    text = " ".join(text.split())
+    if _NOTHING.fullmatch(bare := _MACRO.sub(r"\1", text).strip(" .")):
+        return r"\emptyset", ""
+    if bare.casefold() in _WORDS:
+        return str(_WORDS.index(bare.casefold())), unit
+    recurring = _RECURRING.fullmatch(text)
+    return (_recurring(*recurring.groups()) if recurring else text), unit
+
+
+def _recurring(sign: str, whole: str, fixed: str, period: str) -> str:
+    """0.1\\overline{6} as a fraction."""
+    value = Fraction(int(whole + fixed or "0")) + Fraction(int(period), 10 ** len(period) - 1)
+    value /= 10 ** len(fixed)
+    return rf"{sign}\frac{{{value.numerator}}}{{{value.denominator}}}"
+
+
+def same_writing(answer: str, gold: str) -> tuple[bool, str] | None:
+    """What the writing alone tells of two tidy answers, None where it takes mathematics to say.
+
+    Names compare as names, whatever their case ("\\text{Evelyn}", "evelyn"; but not "east" and "seat"), single letters
+    as symbols; ratios and times by their parts. A tuple is neither a set nor a list, a base that is written out must
+    be the gold's.
+    """
+    gold_name, answer_name = _NAME.fullmatch(_MACRO.sub(r"\1", gold)), _NAME.fullmatch(_MACRO.sub(r"\1", answer))
+    if gold_name and answer_name:
+        in_text = bool(_MACRO.fullmatch(gold) or _MACRO.fullmatch(answer))
+        if not in_text and len(gold_name[1]) == len(answer_name[1]) == 1:
+            return gold_name[1] == answer_name[1], "symbol"
+        names = [re.sub(r"^(?:an?|the) ", "", " ".join(n[1].split()).casefold()) for n in (gold_name, answer_name)]
+        if names[0] == names[1] or in_text or re.search(r"[^\W\d_]{4}", gold):
+            return names[0] == names[1], "name"
+        return None  # "xy" may well be "yx"
+    if _RATIO.fullmatch(gold) and _RATIO.fullmatch(answer):
+        parts = [[int(part) for part in side.split(":")] for side in (gold, answer)]
+        return parts[0] == parts[1], "ratio"
+    if {_form(gold), _form(answer)} in ({"tuple", "set"}, {"tuple", "list"}):
+        return False, "other notation"
+    gold_base, answer_base = _BASE.fullmatch(gold), _BASE.fullmatch(answer)
+    # A base left out is taken to be the one that the question asked for; one written out must be it.
+    if answer_base and answer_base[1] != (gold_base[1] if gold_base else "10"):
+        return False, "other base"
+    return None
+
+
+def same_letters(answer: str, gold: str) -> bool:
+    """False where two formulas differ in the case of a variable alone, which math-verify overlooks."""
+    one, other = (set(re.findall(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", side))) for side in (answer, gold))
+    return one == other or {letter.lower() for letter in one} != {letter.lower() for letter in other}
+
+
+def _form(text: str) -> str:
+    """tuple (or interval), set, list, or other, by the brackets and by a comma outside of inner ones."""
+    opens, closes = ("(", "[", "{", r"\{"), (")", "]", "}", r"\}")
+    depth, comma, whole = 0, False, True
+    tokens = re.findall(r"\\.|.", text, re.DOTALL)
+    bracketed = bool(tokens) and tokens[0] in ("(", "[", r"\{") and tokens[-1] in (")", "]", r"\}")
+    for number, token in enumerate(tokens):
+        depth += (token in opens) - (token in closes)
+        comma |= token == "," and depth == bracketed
+        whole &= depth > 0 or number == len(tokens) - 1
+    if not comma and not (bracketed and whole and tokens[0] == r"\{"):
+        return "other"
+    if not bracketed:
+        return "list"
+    if not whole:
+        return "other"
+    return "set" if tokens[0] == r"\{" else "tuple"
