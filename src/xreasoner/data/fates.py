@@ -124,8 +124,9 @@ _FIGURE = re.compile(
     rf"|\b{_PICTURE} (?:below|above|at right|at the right|at left|at the left)\b"
     rf"|\b(?:following|accompanying|adjoining|adjacent|attached|above|below) {_PICTURE}\b"
     rf"|\b(?:{_SHOWN}|labell?ed|marked|indicated|seen) (?:in|on|by) (?:the|this) (?:\w+ )?{_PICTURE}\b"
+    rf"|\bas {_SHOWN}(?: (?:below|above|here|(?:at|on|to) (?:the )?(?:right|left)))?(?:[.,;?]|$)"
     r"|\b(?:in|from|see|by) (?:the|this) (?:figure|diagram)s?\b"
-    r"|\b(?:figure|fig\.|diagram) ?\d",
+    r"|(?<!\ba )\b(?:figure|fig\.|diagram) ?\d",  # a figure 8 is a shape
     re.IGNORECASE,
 )
 # The picture is there, drawn in code.
@@ -141,11 +142,12 @@ def needs_figure(question: str) -> bool:
     return _FIGURE.search(question) is not None and _DRAWN.search(question) is None
 
 
+# "(1)", "$(1)$", "(a)", "(i)", "a)", each at the start of a word: f(1) and 2(a) are none.
 _NUMERALS = (
-    [rf"\({n}\)" for n in range(1, 7)],
-    [rf"\({n}\)" for n in "abcdef"],
-    [rf"(?<![\w(]){n}\)" for n in "abcdef"],
-    [rf"\({n}\)" for n in ("i", "ii", "iii", "iv", "v")],
+    [rf"(?<!\S)\$?\({n}\)\$?(?=[\sA-Z]|$)" for n in range(1, 7)],
+    [rf"(?<!\S)\({n}\)(?=[\sA-Z]|$)" for n in "abcdef"],
+    [rf"(?<!\S)\({n}\)(?=[\sA-Z]|$)" for n in ("i", "ii", "iii", "iv", "v")],
+    [rf"(?<!\S){n}\)(?=[\sA-Z]|$)" for n in "abcdef"],
 )
 _ASKS = re.compile(
     r"\?|\b(?:find|determine|prove|show|calculate|compute|evaluate|solve|what|how (?:many|much|long|far|old)|which|"

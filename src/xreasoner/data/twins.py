@@ -16,8 +16,8 @@ _FRACTION = re.compile(r"\\[dt]frac")
 
 
 class Twins:
-    """Rows are added one by one; `find` then says which are twins. Two texts of the same 64-bit hash count as one, which
-    happens once in 30 million sets of a million rows."""
+    """Rows are added one by one; `find` then says which are twins. Two texts of the same 64-bit hash would count as
+    one, which happens in one of 30 million sets of a million rows."""
 
     def __init__(self) -> None:
         self._questions, self._golds, self._responses = array("Q"), array("Q"), array("Q")
