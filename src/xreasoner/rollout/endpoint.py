@@ -32,6 +32,7 @@ from xreasoner.types import Message
 _PASSING = {408, 409, 425, 429}  # and all from 500
 _QUESTION = {400, 413, 422}  # about what was asked: too long, or a parameter that the server does not know
 _LOG = logging.getLogger(__name__)
+logging.getLogger("httpcore").setLevel(logging.INFO)  # below, it shows headers, where a server may say the key back
 T = TypeVar("T")
 
 
@@ -107,8 +108,8 @@ class Endpoint:
         return await self.post("/chat/completions", body, self._read_chat, max_tokens)
 
     async def post(self, path: str, body: Mapping[str, Any], read: Callable[[Any], T], max_tokens: int) -> T:
-        """What `read` makes of the JSON that the server answers; a reply on which `read` raises a ValueError, a
-        LookupError or a TypeError is asked for again. `max_tokens` tells how long it may take."""
+        """What `read` makes of the JSON that the server answers; a reply of another shape than `read` can
+        take (it raises) is asked for again. `max_tokens` tells how long it may take."""
         limit_seconds = self.patience.request_seconds + max_tokens / self.patience.tokens_per_second
         late = 0
         for attempt in range(self.patience.tries):
@@ -147,7 +148,7 @@ class Endpoint:
             raise self._error(response, bytes(content))
         try:
             return read(json.loads(content))
-        except (ValueError, LookupError, TypeError, RecursionError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             kind = excerpt(response.headers.get("content-type", "of no type"), self._secrets, 40)
             raise _Trouble(f"a reply that is not what was asked for ({kind})") from None
 

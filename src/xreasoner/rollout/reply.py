@@ -47,10 +47,9 @@ def reply(
     """What was said, behind the thoughts where a server keeps these apart; `cut`: it ended at its cap.
 
     Thoughts are left open where they were cut before anything was said. A text that closes thoughts without opening
-    them gets the tag in front, for some chat templates open them in the prompt. What text cannot hold (a lone
-    surrogate) is written as its escape.
+    them gets the tag in front, for some chat templates open them in the prompt.
     """
-    said, thoughts = (text.encode("utf-8", "backslashreplace").decode() for text in (said, thoughts))
+    said, thoughts = plain(said), plain(thoughts)
     if thoughts and THINK_CLOSE not in said:
         said = f"{THINK_OPEN}{thoughts}{THINK_CLOSE} {said}" if said.strip() else THINK_OPEN + thoughts
     said = with_opened_thoughts(said)
@@ -69,9 +68,13 @@ def with_opened_thoughts(text: str) -> str:
     return THINK_OPEN + text if closed and THINK_OPEN not in before else text
 
 
+def plain(text: str) -> str:
+    """What UTF-8 cannot hold (a lone surrogate, which JSON can) is written as its escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def text_of(message: Message) -> str:
     """The text of a turn without pictures."""
     assert not message.images, "outside models are asked in text alone"
-    if isinstance(message.content, str):
-        return message.content
-    return "".join(part for part in message.content if isinstance(part, str))
+    parts = (message.content,) if isinstance(message.content, str) else message.content
+    return plain("".join(part for part in parts if isinstance(part, str)))

@@ -1,0 +1,305 @@
+"""The client of OpenAI-compatible servers, against a real one that misbehaves."""
+
+import asyncio
+import gzip
+import json
+import time
+from collections.abc import Sequence
+from email.utils import formatdate
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from endpoint_server import Answer, EndpointServer, Request, completion, cut, drip, raw, reset, say, stall, status
+
+from xreasoner.errors import ModelError, RecipeError
+from xreasoner.rollout.endpoint import Endpoint, Patience
+from xreasoner.rollout.reply import NoReply, Reply
+from xreasoner.types import Message
+
+KEY_VARIABLE, KEY = "TEST_ENDPOINT_KEY", "sk-test-0123456789abcdef"
+QUICK = Patience(
+    tries=4,
+    timeouts=2,
+    first_wait_seconds=0.01,
+    longest_wait_seconds=0.3,
+    request_seconds=10,
+    tokens_per_second=1e9,
+    reply_bytes=100_000,
+)
+GOOD = "<think>a</think> <answer>5</answer>"
+
+
+async def _ask(endpoint: Endpoint, questions: Sequence[str]) -> list[Any]:
+    try:
+        asked = [endpoint.chat([Message("user", q)], max_tokens=16, temperature=0.5, seed=7) for q in questions]
+        return await asyncio.gather(*asked, return_exceptions=True)
+    finally:
+        await endpoint.close()
+
+
+def ask(server: EndpointServer, *questions: str, patience: Patience = QUICK, **settings: Any) -> list[Any]:
+    """What comes of each question, exceptions included."""
+    endpoint = Endpoint(server.url, "teacher", KEY_VARIABLE, patience=patience, **settings)
+    return asyncio.run(_ask(endpoint, questions or ("2+3?",)))
+
+
+def first(*answers: Answer) -> Any:
+    """A script: these answers to the first requests, then good ones."""
+    return lambda request: answers[request.number] if request.number < len(answers) else say(GOOD)
+
+
+def patience(**changes: Any) -> Patience:
+    return Patience(**{name: getattr(QUICK, name) for name in QUICK.__slots__} | changes)
+
+
+def test_what_is_asked_and_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    with EndpointServer(first(say(GOOD, usage={"completion_tokens": 9, "prompt_tokens": 4}))) as server:
+        assert ask(server) == [Reply(GOOD, "natural", "eos", 9, 4)]
+    request = server.requests[0]
+    assert request.body == {
+        "model": "teacher",
+        "messages": [{"role": "user", "content": "2+3?"}],
+        "max_tokens": 16,
+        "temperature": 0.5,
+        "seed": 7,
+    }
+    assert request.headers["Authorization"] == f"Bearer {KEY}"
+
+
+def test_without_a_key_none_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    with EndpointServer(first()) as server:
+        ask(server)
+    assert "Authorization" not in server.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (say("5", reasoning_content="why"), Reply("<think>why</think> 5", "natural", "eos")),
+        (say("5", reasoning="why"), Reply("<think>why</think> 5", "natural", "eos")),
+        (say(None, "length", reasoning_content="why"), Reply("<think>why", "none", "cap")),
+        (say(GOOD, reasoning_content="why"), Reply(GOOD, "natural", "eos")),  # a server that says the thoughts twice
+        (say("why</think> 5"), Reply("<think>why</think> 5", "natural", "eos")),  # a template that opens the thoughts
+        (say("Well. " + GOOD), Reply("Well. " + GOOD, "none", "eos")),
+        (say("5"), Reply("5", "none", "eos")),
+        (say(""), Reply("", "none", "eos")),
+        (say(GOOD, "length"), Reply(GOOD, "natural", "cap")),
+        (say(GOOD, None), Reply(GOOD, "natural", "cap")),  # whether it is whole nobody knows
+        (say("a\ud800b"), Reply("a\\ud800b", "none", "eos")),
+        (say("5", usage={"completion_tokens": "9", "prompt_tokens": -1}), Reply("5", "none", "eos")),
+        (say("5", usage=["x"]), Reply("5", "none", "eos")),
+        (raw(json.dumps(completion("5")).encode(), "text/plain"), Reply("5", "none", "eos")),
+        (raw(gzip.compress(json.dumps(completion("5")).encode()), Content_Encoding="gzip"), Reply("5", "none", "eos")),
+    ],
+)
+def test_replies(answer: Answer, expected: Reply) -> None:
+    with EndpointServer(first(answer)) as server:
+        assert ask(server) == [expected]
+    assert len(server.requests) == 1
+
+
+TROUBLES: dict[str, tuple[Answer, str]] = {
+    "429": (status(429), "HTTP 429"),
+    "408": (status(408), "HTTP 408"),
+    "500": (status(500), "HTTP 500"),
+    "502": (status(502, b"<html>Bad Gateway</html>"), "HTTP 502"),
+    "503": (status(503), "HTTP 503"),
+    "529": (status(529), "HTTP 529"),
+    "cut": (cut, r"the connection broke \(RemoteProtocolError\)"),
+    "reset": (reset, r"the connection broke \(ReadError\)"),
+    "cut JSON": (raw(json.dumps(completion("5")).encode()[:40]), r"not what was asked for \(application/json\)"),
+    "HTML": (raw(b"<html>hello</html>", "text/html"), r"not what was asked for \(text/html\)"),
+    "no bytes": (raw(b""), "not what was asked for"),
+    "bad bytes": (raw(b"\xff\xfe\x00"), "not what was asked for"),
+    "bad gzip": (raw(b"{}", Content_Encoding="gzip"), r"the connection broke \(DecodingError\)"),
+    "a list": (raw(b"[]"), "not what was asked for"),
+    "deep": (raw(b"[" * 90_000), "not what was asked for"),
+    "an error with 200": (raw(b'{"error": {"message": "busy"}}'), "not what was asked for"),
+    "no choices": (raw(b'{"choices": []}'), "not what was asked for"),
+    "no message": (raw(b'{"choices": [{"finish_reason": "stop"}]}'), "not what was asked for"),
+    "a message of another kind": (raw(b'{"choices": [{"message": "5"}]}'), "not what was asked for"),
+    "no content": (say(None), "not what was asked for"),
+    "content of another kind": (say(5), "not what was asked for"),  # type: ignore[arg-type]
+    "finish error": (say("half an", "error"), "not what was asked for"),
+    "huge": (raw(b" " * 200_000), "a reply of more than 100,000 bytes"),
+}
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_what_may_pass_is_tried_again(name: str) -> None:
+    answer, _ = TROUBLES[name]
+    with EndpointServer(first(answer, answer)) as server:
+        assert ask(server) == [Reply(GOOD, "natural", "eos")]
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_what_does_not_pass_is_given_up_and_others_go_on(name: str) -> None:
+    answer, reason = TROUBLES[name]
+    with EndpointServer(lambda request: answer if request.question == "bad" else say(GOOD)) as server:
+        bad, good = ask(server, "bad", "good")
+    assert isinstance(bad, NoReply)
+    assert not bad.refused
+    with pytest.raises(NoReply, match=reason):
+        raise bad
+    assert good.text == GOOD
+    assert sum(r.question == "bad" for r in server.requests) == QUICK.tries
+
+
+@pytest.mark.parametrize("answer", [stall, drip])
+def test_a_reply_that_does_not_come_in_time_is_given_up_after_few_tries(answer: Answer) -> None:
+    with EndpointServer(lambda request: answer) as server:
+        (failed,) = ask(server, patience=patience(request_seconds=0.5))
+    assert failed.reason == "no reply within 0.5 s"
+    assert len(server.requests) == 2
+
+
+def test_a_request_has_as_much_time_as_its_tokens_take() -> None:
+    with EndpointServer(lambda request: stall) as server:
+        (failed,) = ask(server, patience=patience(request_seconds=0.1, tokens_per_second=80, timeouts=1))
+    assert failed.reason == "no reply within 0.3 s"  # 16 tokens at 80 a second
+
+
+def test_nobody_there() -> None:
+    with EndpointServer(first()) as server:
+        pass
+    (failed,) = ask(server)
+    assert failed.reason == "no connection"
+
+
+@pytest.mark.parametrize("kind", ["seconds", "date"])
+def test_retry_after_holds_all_requests_back(kind: str) -> None:
+    value = "2" if kind == "seconds" else formatdate(time.time() + 3, usegmt=True)
+    with EndpointServer(first(status(429, Retry_After=value))) as server:
+        ask(server, "a", patience=patience(longest_wait_seconds=30))
+    waited = server.requests[1].at - server.requests[0].at
+    assert 1.5 < waited < 20
+
+
+@pytest.mark.parametrize("value", ["86400", "-5", "nan", "soon", "Thu, 99 Foo 2026"])
+def test_a_retry_after_that_means_nothing_or_too_much_is_bounded(value: str) -> None:
+    with EndpointServer(first(status(503, Retry_After=value))) as server:
+        assert ask(server) == [Reply(GOOD, "natural", "eos")]
+    assert server.requests[1].at - server.requests[0].at < 5  # of 0.3
+
+
+@pytest.mark.parametrize("code", [400, 413, 422])
+def test_a_refused_question_is_not_asked_again(code: int) -> None:
+    with EndpointServer(first(status(code, {"error": {"message": "too\nlong\x1b[31m"}}))) as server:
+        (failed,) = ask(server)
+    assert failed.refused
+    assert failed.reason == f"it refused the question ({code}: too long [31m)"
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "mend"),
+    [
+        (401, f"set the environment variable {KEY_VARIABLE} to a key that may use teacher"),
+        (403, f"set the environment variable {KEY_VARIABLE}"),
+        (404, "check that its address ends as the server wants it (often in /v1)"),
+        (402, "mend what it complains of"),
+    ],
+)
+def test_what_meets_every_question_stops_all_of_them(code: int, mend: str) -> None:
+    script = lambda request: status(code, b"no\x00pe") if request.question == "bad" else status(500)  # noqa: E731
+    with EndpointServer(script) as server:
+        bad, waiting = ask(server, "bad", "waiting", patience=patience(tries=1000))
+    assert isinstance(bad, ModelError)
+    assert f"({code}: no pe): {mend}" in str(bad)
+    assert waiting is bad  # it had another 999 tries to wait for
+
+
+def test_a_paid_reply_still_comes_after_another_question_was_turned_down() -> None:
+    script = lambda request: status(402) if request.question == "bad" else say(GOOD, wait=0.5)  # noqa: E731
+    with EndpointServer(script) as server:
+        bad, slow = ask(server, "bad", "slow")
+    assert isinstance(bad, ModelError)
+    assert slow.text == GOOD
+
+
+def test_redirects_are_not_followed() -> None:
+    with EndpointServer(first()) as other, EndpointServer(first(status(307, Location=other.url))) as server:
+        (failed,) = ask(server)
+    assert isinstance(failed, ModelError)
+    assert f"(307: {other.url}): give the address that it redirects to" in str(failed)
+    assert other.requests == []
+
+
+def test_a_wrong_path_says_so() -> None:
+    with EndpointServer(first()) as server:
+        endpoint = Endpoint(server.url + "/extra/", "teacher", KEY_VARIABLE, patience=QUICK)
+        (failed,) = asyncio.run(_ask(endpoint, ["q"]))
+    assert "(404: no such path)" in str(failed)
+
+
+def test_no_more_than_so_many_requests_a_minute_repeated_ones_included() -> None:
+    with EndpointServer(first(status(500))) as server:
+        ask(server, *"abcd", per_minute=600)
+    at = sorted(r.at for r in server.requests)
+    assert len(at) == 5
+    assert all(later - earlier > 0.05 for earlier, later in pairwise(at))  # of 0.1
+    assert at[-1] - at[0] > 0.35
+
+
+def echo(request: Request) -> Answer:
+    """Says the key back, wherever a server could."""
+    header = request.headers["Authorization"]
+    code = int(request.question)
+    if code == 200:
+        return say(f"{header} 5", reasoning_content=f"{header}?")
+    if code == 302:
+        return status(302, Location=f"http://x/{header.split()[1]}")
+    if code == 500:
+        return raw(header.encode(), f"text/{header.split()[1]}")
+    return status(code, {"error": {"message": "x" * 180 + f" \x00{header[:12]}\x00{header[12:]} {header}"}})
+
+
+@pytest.mark.parametrize("code", [200, 302, 400, 401, 404, 418, 500])
+def test_the_key_is_in_no_text(
+    code: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    caplog.set_level(0)
+    with EndpointServer(echo) as server:
+        (found,) = ask(server, str(code))
+    out = "".join((repr(found), str(getattr(found, "__dict__", "")), *capfd.readouterr(), caplog.text))
+    if isinstance(found, Exception):
+        out += repr((found.__cause__, found.__context__))
+    assert server.requests
+    assert "0123456789" not in out
+    assert ("[key]" in repr(found)) == (code in (200, 302, 500))  # elsewhere it comes after what is shown
+
+
+def test_a_key_that_a_header_cannot_hold_is_refused_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    for bad in (f"{KEY}\n{KEY}", f"{KEY} x", f"{KEY}é", f"{KEY}\x1b"):
+        monkeypatch.setenv(KEY_VARIABLE, bad)
+        with pytest.raises(RecipeError, match=f"variable {KEY_VARIABLE} holds no key") as caught:
+            Endpoint("http://127.0.0.1:1/v1", "teacher", KEY_VARIABLE)
+        assert KEY not in str(caught.value)
+    monkeypatch.setenv(KEY_VARIABLE, f" {KEY}\n")
+    Endpoint("http://127.0.0.1:1/v1", "teacher", KEY_VARIABLE)
+
+
+def test_a_placeholder_for_a_key_is_not_cut_out_of_replies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, "EMPTY")
+    with EndpointServer(first(say("the EMPTY set"))) as server:
+        assert ask(server)[0].text == "the EMPTY set"
+
+
+@pytest.mark.parametrize("url", ["ftp://h/v1", "h/v1", "http://", "http://h:99999/v1", "http://h:0", "file:///etc"])
+def test_what_is_no_address(url: str) -> None:
+    with pytest.raises(RecipeError, match="no address of a server"):
+        Endpoint(url, "teacher", KEY_VARIABLE)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://u:secret@h/v1", "https://secret@h/v1", "https://h/v1?key=secret", "http://h#secret"]
+)
+def test_secrets_in_an_address_are_refused_unseen(url: str) -> None:
+    with pytest.raises(RecipeError, match="leave these out") as caught:
+        Endpoint(url, "teacher", KEY_VARIABLE)
+    assert "secret" not in str(caught.value)
