@@ -48,6 +48,13 @@ def test_rows_bounds_what_is_read(tmp_path: Path) -> None:
     assert len(read_jsonl(file_of(tmp_path, GOOD, GOOD, "not read"), rows=2)) == 2
 
 
+def test_a_row_that_is_only_to_be_imitated(tmp_path: Path) -> None:
+    row = {"prompt": "Write a poem.", "verifier": "", "response": "<think>.</think> <answer>Roses.</answer>"}
+    (example,) = read_jsonl(file_of(tmp_path, row))
+    assert (example.gold, example.verifier) == ("", "")
+    assert read_jsonl(file_of(tmp_path, to_row(example))) == [example]
+
+
 @pytest.mark.parametrize(
     ("row", "says"),
     [
@@ -67,6 +74,10 @@ def test_rows_bounds_what_is_read(tmp_path: Path) -> None:
         ({**GOOD, "gold": True}, "no gold"),
         ({**GOOD, "gold": None}, "no gold"),
         ({**GOOD, "verifier": "vibes"}, "use one of"),
+        ({**GOOD, "verifier": ""}, "to imitate and no gold"),
+        ({"prompt": "?", "verifier": ""}, "to imitate and no gold"),
+        ({**GOOD, "prompt": "What is in <image>?"}, "keeps a place for an image"),
+        ({**GOOD, "options": ["x"] * 27}, "at most 26"),
         ({**GOOD, "verifier": ["math"]}, "use one of"),
         ({**GOOD, "response": 5}, "not text"),
         ({**GOOD, "options": "AB"}, "no list of texts"),
@@ -105,5 +116,5 @@ def test_any_json_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, v
 def test_the_dataset_jsonl(tmp_path: Path) -> None:
     path = file_of(tmp_path, GOOD)
     assert load_training(DataSpec(name="jsonl", path=str(path)), 0)[0].gold == "5"
-    with pytest.raises(DataError, match="fails its own verifier"):
+    with pytest.raises(DataError, match="gold fails: 1"):
         load_training(DataSpec(name="jsonl", path=str(file_of(tmp_path, {**GOOD, "gold": "five hundred"}))), 0)

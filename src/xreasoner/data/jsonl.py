@@ -78,6 +78,7 @@ def to_example(row: Any, name: str, options: Mapping[str, Any] | None = None, te
     unknown = set(row) - set(FIELDS)
     if unknown:
         raise _wrong(f"has the unknown keys {', '.join(sorted(unknown))}: it may have {', '.join(FIELDS)}.")
+    messages = _messages(row)
     gold, verifier, response = row.get("gold"), row.get("verifier", "math"), row.get("response")
     choices, tags = row.get("options") or [], row.get("tags") or {}
     if isinstance(gold, int | float) and not isinstance(gold, bool):
@@ -98,7 +99,7 @@ def to_example(row: Any, name: str, options: Mapping[str, Any] | None = None, te
         raise _wrong("has `tags` that are no object of names and texts.")
     return Example(
         id=str(row.get("id", name)),
-        messages=_messages(row),
+        messages=messages,
         gold=gold.strip(),
         verifier=verifier,
         options=tuple(choices),

@@ -1,0 +1,189 @@
+"""Raw rows from files and from the Hub."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from raw_files import gsm8k, lines, orz, parquet
+
+from xreasoner.data import sources
+from xreasoner.data.sources import Hub, Unreadable, fetched, open_hub, open_local
+from xreasoner.errors import DataError
+
+
+def rows_of(path, tmp_path):
+    raw = open_local(path, tmp_path / "raw.arrow")
+    return raw, [pair for chunk in raw.chunks() for pair in chunk]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.jsonl.gz", "a.json.gz"])
+def test_lines_are_numbered_and_blank_ones_passed_over(tmp_path, name):
+    raw, rows = rows_of(lines(tmp_path / "in" / name, {"a": 1}, "", "  ", {"a": "é"}), tmp_path)
+    assert rows == [(1, {"a": 1}), (4, {"a": "é"})]
+    assert raw.where(4) == f"Line 4 of {tmp_path / 'in' / name}"
+
+
+def test_rows_of_any_type_are_read_one_by_one(tmp_path):
+    values = [{"a": 1}, {"a": [1]}, "text", None, [1, "b"], {"a": {"b": 2}}, 7]
+    _, rows = rows_of(lines(tmp_path / "a.jsonl", *map(json.dumps, values)), tmp_path)
+    assert [row for _, row in rows] == values
+
+
+@pytest.mark.parametrize("bad", [b"{", b'{"a": "\xff"}', b"[" * 5000, b"\x00", b"1" * 5000])
+def test_a_line_that_is_no_json_stands_for_itself_alone(tmp_path, bad):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"a": 1}\n' + bad + b'\n{"a": 2}\n')
+    _, rows = rows_of(path, tmp_path)
+    assert [number for number, _ in rows] == [1, 2, 3]
+    assert isinstance(rows[1][1], Unreadable)
+    assert rows[2][1] == {"a": 2}
+
+
+def test_a_byte_order_mark_and_line_ends_of_windows(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n{"a": 2}\r\n')
+    assert rows_of(path, tmp_path)[1] == [(1, {"a": 1}), (2, {"a": 2})]
+
+
+def test_a_line_too_long_to_hold_is_cut_and_the_next_is_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "_LINE_BYTES", 16)
+    _, rows = rows_of(lines(tmp_path / "a.jsonl", {"a": "x" * 50}, {"a": 2}), tmp_path)
+    assert isinstance(rows[0][1], Unreadable)
+    assert rows[1] == (2, {"a": 2})
+
+
+def test_an_array_and_its_ragged_items(tmp_path):
+    path = tmp_path / "orz.json"
+    path.write_text(json.dumps([orz("1 + 1?", "2", 0.5), orz("2 + 2?", 4)], indent=2))
+    raw, rows = rows_of(path, tmp_path)
+    assert [row for _, row in rows] == json.loads(path.read_text())
+    assert raw.where(2).startswith("Row 2 of")
+
+
+def test_a_folder_is_read_in_sorted_order_and_rows_keep_their_file(tmp_path):
+    lines(tmp_path / "in" / "b.jsonl", {"a": 3})
+    lines(tmp_path / "in" / "a.jsonl", {"a": 1}, {"a": 2})
+    (tmp_path / "in" / "README.md").write_text("not rows")
+    raw, rows = rows_of(tmp_path / "in", tmp_path)
+    assert [row["a"] for _, row in rows] == [1, 2, 3]
+    assert raw.where(2) == f"Line 2 of {tmp_path / 'in' / 'a.jsonl'}"
+    assert raw.where(3) == f"Line 1 of {tmp_path / 'in' / 'b.jsonl'}"
+
+
+def test_parquet_is_mapped_not_held_and_chunked(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "CHUNK_ROWS", 3)
+    parquet(tmp_path / "in" / "train-00000.parquet", [gsm8k(n) for n in range(5)])
+    parquet(tmp_path / "in" / "train-00001.parquet", [gsm8k(n) for n in range(5, 7)])
+    raw = open_local(tmp_path / "in", tmp_path / "raw.arrow")
+    assert [len(chunk) for chunk in raw.chunks()] == [3, 3, 1]
+    assert [row for chunk in raw.chunks() for _, row in chunk] == [gsm8k(n) for n in range(7)]
+    assert raw.table.cache_files == [{"filename": str(tmp_path / "raw.arrow")}]
+
+
+def test_images_in_parquet_are_not_decoded(tmp_path):
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    features = {"info": {"features": {"image": {"_type": "Image"}}}}
+    schema = pa.schema([("image", image)], metadata={"huggingface": json.dumps(features)})
+    path = parquet(tmp_path / "a.parquet", [{"image": {"bytes": b"no picture", "path": None}}], schema)
+    assert rows_of(path, tmp_path)[1] == [(1, {"image": {"bytes": b"no picture", "path": None}})]
+
+
+def broken(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.parquet", b"PAR1 is not all", "damaged"),
+        ("a.jsonl.gz", b"no gzip", "damaged"),
+        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99)[:-9], "damaged"),
+        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99)[:15] + b"\xff" * 40, "damaged"),
+        ("a.json", b"[1, 2", "no JSON array"),
+        ("a.json", b"[" * 9999, "no JSON array"),
+        ("a.jsonl", b"", "no rows"),
+        ("a.csv", b"a,b", "ends in .parquet"),
+    ],
+)
+def test_files_that_cannot_be_read_are_one_sentence(tmp_path, name, content, says):
+    with pytest.raises(DataError, match=says) as error:
+        open_local(broken(tmp_path / name, content), tmp_path / "raw.arrow")
+    assert str(tmp_path / name) in str(error.value)
+
+
+def test_folders_that_cannot_be_read(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"holds no file that ends in \.parquet"):
+        open_local(tmp_path / "empty", tmp_path / "raw.arrow")
+    with pytest.raises(DataError, match="that exists"):
+        open_local(tmp_path / "none.jsonl", tmp_path / "raw.arrow")
+    parquet(tmp_path / "mixed" / "a.parquet", [{"a": 1}])
+    lines(tmp_path / "mixed" / "b.jsonl", {"a": 1})
+    with pytest.raises(DataError, match=r"b\.jsonl has the columns json line, of other"):
+        open_local(tmp_path / "mixed", tmp_path / "raw.arrow")
+
+
+def test_a_hub_that_does_not_answer_is_asked_again_and_then_named():
+    waited, tries = [], []
+
+    def deaf():
+        tries.append(1)
+        raise ConnectionError("Couldn't reach it")
+
+    with pytest.raises(DataError, match=r"dataset a/b .* give its file or folder as `path`"):
+        fetched(deaf, "a/b", waited.append)
+    assert len(tries) == 3
+    assert waited == [2.0, 8.0]
+
+
+def test_a_hub_that_answers_at_last():
+    answers = iter([TimeoutError(), ConnectionError(), "rows"])
+
+    def slow():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert fetched(slow, "a/b", lambda seconds: None) == "rows"
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("no such dataset"), ValueError("BuilderConfig not found")])
+def test_what_another_try_cannot_mend_is_said_at_once(error):
+    def refuses():
+        raise error
+
+    with pytest.raises(DataError, match="your access"):
+        fetched(refuses, "a/b", lambda seconds: pytest.fail("waited"))
+
+
+def test_configs_of_the_hub_are_read_one_after_the_other(tmp_path, monkeypatch):
+    import datasets
+
+    def load(repo, config, split, revision):
+        assert (repo, split, revision) == ("a/b", "train", None)
+        return datasets.Dataset.from_list([{"config": config}])
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    raw = open_hub(Hub("a/b", ("one", "two")), tmp_path / "raw.arrow")
+    assert [row["config"] for chunk in raw.chunks() for _, row in chunk] == ["one", "two"]
+    assert raw.where(2) == "Row 2 of a/b"
+
+
+@pytest.mark.parametrize(("raw", "pattern"), [("in/a.jsonl", "in/a.jsonl"), ("in", "in/*")])
+def test_raw_files_of_the_hub_are_read_as_files(tmp_path, monkeypatch, raw, pattern):
+    import huggingface_hub
+
+    def download(repo, repo_type, revision, allow_patterns):
+        assert (repo, repo_type, revision, allow_patterns) == ("a/b", "dataset", "r", pattern)
+        lines(tmp_path / "in" / "a.jsonl", {"a": 1})
+        lines(tmp_path / "other.jsonl", {"a": 2})
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    opened = open_hub(Hub("a/b", raw=raw, revision="r"), tmp_path / "raw.arrow")
+    assert [row for chunk in opened.chunks() for _, row in chunk] == [{"a": 1}]
+    assert opened.source == "a/b"
