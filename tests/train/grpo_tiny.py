@@ -1,7 +1,8 @@
 """A tiny RL stage for tests; as a script (also under torchrun): `python grpo_tiny.py TOWER STAGE_DIR [KILL_AT_STEP]`.
 
 The judge stands in for the verifier, since a random tower never answers: a rollout is right by the parity of its text's
-length, on the rank FLAT_RANK (environment) always wrong, so that no row there has an advantage.
+length, on the rank FLAT_RANK (environment) always wrong, so that no row there has an advantage. CHANGES (environment,
+JSON) are made to the recipe.
 """
 
 import json
@@ -82,7 +83,8 @@ def main(tower, stage_dir, kill_at=0):
         if record["step"] == int(kill_at):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    grpo.train_rl(make_spec(), make_examples(), Path(tower), Path(stage_dir), SEED, progress)
+    spec = make_spec(**json.loads(os.environ.get("CHANGES", "{}")))
+    grpo.train_rl(spec, make_examples(), Path(tower), Path(stage_dir), SEED, progress)
 
 
 if __name__ == "__main__":

@@ -363,6 +363,9 @@ def test_refusals_come_before_the_model_is_read(tmp_path, monkeypatch):
     picture = Example("p", (Message("user", ("see", Image("x.png"))),), "1", "exact")
     with pytest.raises(DataError, match="image"):
         grpo.train_rl(make_spec(), [picture], missing, tmp_path, SEED, print)
+    unjudged = Example("u", (Message("user", "why?"),), "", "")
+    with pytest.raises(DataError, match="nothing to judge"):
+        grpo.train_rl(make_spec(), [unjudged], missing, tmp_path, SEED, print)
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(RecipeError, match="3 processes"):
         grpo.train_rl(make_spec(), make_examples(), missing, tmp_path, SEED, print)

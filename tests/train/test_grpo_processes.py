@@ -80,3 +80,17 @@ def test_two_processes_train_what_one_does(tower, whole_run, tmp_path):
     assert [r["reward"] for r in records] == [r["reward"] for r in whole_run[1]]
     for name, tensor in whole_run[0].items():
         assert torch.allclose(weights(tmp_path)[name], tensor, atol=1e-4)
+
+
+def test_two_processes_refill_weigh_and_train_adapters(tower, tmp_path):
+    """One of them finds no signal anywhere, tries its whole share of further prompts, and keeps step all the same."""
+    changes = {"refill_groups": 2, "importance_cap": 2.0, "lora": {"rank": 2, "alpha": 4}, "kl_coef": 0.1}
+    variables = {"FLAT_RANK": "1", "CHANGES": json.dumps(changes)}
+    code, records, err = run(tower, tmp_path, launcher=TWO, **variables)
+    assert code == 0, err
+    assert [r["step"] for r in records] == [1, 2, 3, 4, 5]
+    for record in records:
+        assert record["extra_rollouts"] in (4, 8)  # one further prompt each, the flat process's always
+        assert record["refilled"] <= 1
+        assert record["importance_weight"] == pytest.approx(1, abs=1e-4)
+    assert not any("lora" in name for name in weights(tmp_path))

@@ -202,6 +202,12 @@ def test_an_unknown_target_is_named_with_what_there_is(tower, tmp_path, target):
         train_sft(tower, tmp_path / "sft", lora=LORA | {"targets": []})
 
 
+def test_dropout_is_refused_in_rl_alone():
+    with pytest.raises(ValueError, match=r"remove `lora\.dropout`"):
+        make_spec(lora=LORA | {"dropout": 0.1})
+    assert test_sft.spec(lora=LORA | {"dropout": 0.1}).lora.dropout == 0.1
+
+
 def test_a_shard_is_merged_where_it_lies(tower, tmp_path):
     """A start in several files becomes a tower in the same files."""
     start = tmp_path / "start"

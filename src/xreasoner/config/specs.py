@@ -104,6 +104,12 @@ class RlSpec(TrainSpec):
     refill_groups: NonNegative = 0  # further prompts a step, at most, in the place of groups without signal
 
     @model_validator(mode="after")
+    def _no_dropout(self) -> RlSpec:
+        if self.lora is not None and self.lora.dropout:
+            raise ValueError("RL trains the very policy that it samples from, without dropout; remove `lora.dropout`")
+        return self
+
+    @model_validator(mode="after")
     def _batches_divide(self) -> RlSpec:
         rollouts = self.prompts_per_step * self.rollouts_per_prompt
         each = rollouts // self.updates_per_step

@@ -13,7 +13,8 @@ result.)
 
 Old log-probabilities, which the ratio is taken against, are the sampler's own: it is the policy that acted, and it
 reads the trainer's very weights. That spares a forward pass over all rollouts. In float32 they differ from the
-trainer's by about 1e-6; `sampler_trainer_gap` logs it.
+trainer's by about 1e-6; `sampler_trainer_gap` logs it. With importance_cap they are the trainer's, and `importance`
+corrects for the difference. docs/rl.md tells a rollout step from end to end.
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ def train_rl(
     Returns the record of the last step.
 
     Raises:
-        DataError: there are no examples, or one holds an image.
-        RecipeError: prompts or micro-batches cannot be divided among the updates and processes.
+        DataError: there are no examples, or one holds an image or has no verifier.
+        RecipeError: prompts or micro-batches cannot be divided among the updates and processes, or `lora.targets` name
+            what the tower does not have.
         ModelError: the tower cannot be read.
         RunError: the disk is full, or the model no longer gives numbers.
     """
@@ -60,6 +62,8 @@ def train_rl(
     for example in examples:
         if example.images:
             raise DataError(f"Example {example.id!r} holds an image, but training is on text: leave it out.")
+        if not example.verifier:
+            raise DataError(f"Example {example.id!r} has nothing to judge answers by: leave it out of RL.")
     checkpoints = stage_dir / "checkpoints"
     config = grpo_config(spec, checkpoints, seed)
     model, adapters = load_start(spec, tower_dir)

@@ -37,8 +37,8 @@ def train_sft(
     with its tokenizer).
 
     Goes on from the newest whole checkpoint in `stage_dir/checkpoints` if there is one, on a CPU with the same
-    result to the bit; the caller deletes them. Under torchrun every process calls this with the same
-    arguments.
+    result to the bit; the caller deletes them. The tokenised rows lie in `stage_dir/tokens` while it trains. Under
+    torchrun every process calls this with the same arguments.
 
     `progress` gets a dict after every optimizer step: step, of, loss (nats a trained token), learning_rate,
     grad_norm, tokens_per_second. Returned, and passed to `progress` at the end, is a dict with rows_kept, rows_cut,
@@ -47,6 +47,7 @@ def train_sft(
 
     Raises:
         DataError: an example holds an image or no response, or none fits into max_tokens.
+        RecipeError: `lora.targets` name what the tower does not have.
         ModelError: `tower_dir` holds no tower, or its tokenizer cannot render a conversation.
         RunError: the disk is full, or the loss is no longer a number.
     """
