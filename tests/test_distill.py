@@ -62,6 +62,8 @@ def test_only_right_answers_in_natural_completions_are_kept(tmp_path: Path) -> N
     summary = distill(SPEC, questions(3), teacher, tmp_path, 0, events.append)
     assert summary == {
         "questions": 3,
+        "never": 1,
+        "always": 2,
         "sampled": 6,
         "failed": 0,
         "kept": 2,

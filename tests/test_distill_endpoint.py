@@ -79,6 +79,8 @@ def test_through_everything_that_may_pass_all_samples_come_in(tmp_path: Path) ->
     lengths = [1 + seed % 7 for _, seed in server.answered]
     assert summary == {
         "questions": 20,
+        "never": 0,
+        "always": 20,
         "sampled": 40,
         "failed": 0,
         "kept": 40,

@@ -27,7 +27,8 @@ def test_a_stage_that_trains_on_traces_waits_for_them_and_depends_on_them() -> N
     whole = recipe({"distill": plan}, {"sft": STAGES["sft"]})
     steps = {s.name: s for s in steps_of(whole, "hash")}
     assert steps["traces"].needs == ("detach",)
-    assert steps["sft"].needs == ("detach", "traces")
+    assert steps["data-sft"].needs == ("traces",)
+    assert steps["sft"].needs == ("detach", "data-sft")
     assert whole.checkpoints == ("base", "sft")
     more = recipe({"distill": {**plan, "samples_per_question": 3}}, {"sft": STAGES["sft"]})
     assert {s.name: s.inputs for s in steps_of(more, "hash")}["sft"] != steps["sft"].inputs

@@ -31,8 +31,8 @@ def distill(
     progress: Callable[[dict[str, Any]], None],
 ) -> dict[str, Any]:
     """Fills `folder` (see xreasoner.distill) and returns the figures of outcome.write_outcome with the commonest
-    `failures` {reason: count}. The same call after a crash asks only for what is not there; so do a call for more rows or more
-    samples of each, and one that keeps others of the samples.
+    `failures` {reason: count}. The same call after a crash asks only for what is not there; so does one for more rows
+    or more samples of each, or one that keeps others of the samples.
 
     Samples that fail for good are counted, left out, and asked for again by the next call. `progress` gets {step, of,
     failed, tokens} as samples arrive, then {step, of, kept} as questions are judged.

@@ -34,8 +34,9 @@ def write_outcome(
     """Judges all samples and writes TRACES and PROBLEMS, whole, into `folder`; of a question without a judged sample
     nothing is written.
 
-    Returns {questions, sampled, failed, kept, pass_rate, forced_rate, capped_rate, tokens, prompt_tokens}: rates are
-    shares of the samples, `pass_rate` of those that the verifier could judge.
+    Returns {questions, never, always, sampled, failed, kept, pass_rate, forced_rate, capped_rate, tokens,
+    prompt_tokens}: how many questions were never and always solved; rates are shares of the samples, `pass_rate` of
+    those that the verifier could judge.
     """
     counts = Counter[str]()
     with whole_file(folder / TRACES) as traces, whole_file(folder / PROBLEMS) as problems:
@@ -43,6 +44,8 @@ def write_outcome(
             question = questions[number]
             counts.update(judged=judged, passed=len(right), **_figures(group))
             if judged:
+                counts["never"] += not right
+                counts["always"] += len(right) == judged
                 tags = {**question.tags, "pass_rate": f"{len(right) / judged:.6g}"}
                 problems.write(json.dumps(to_row(replace(question, response=None, tags=tags))) + "\n")
                 for reply in keep(spec.keep, right, derive(seed, number, _KEEPING)):
@@ -54,6 +57,8 @@ def write_outcome(
     sampled = counts["sampled"]
     return {
         "questions": len(questions),
+        "never": counts["never"],
+        "always": counts["always"],
         "sampled": sampled,
         "failed": len(questions) * spec.samples_per_question - sampled,
         "kept": counts["kept"],

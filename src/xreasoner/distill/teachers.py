@@ -130,4 +130,4 @@ def teacher_of(spec: TeacherSpec) -> Teacher:
     from xreasoner.runs import folder_hash
 
     folder = resolve_model(spec.model)
-    return SamplerTeacher(LocalSampler.from_dir(folder), f"{spec.model} {folder_hash(folder)[:16]}")
+    return SamplerTeacher(LocalSampler.from_dir(folder), f"{folder.resolve().name} {folder_hash(folder)[:16]}")
