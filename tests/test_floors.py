@@ -14,7 +14,7 @@ FLOORS = [
     {"model"},
     {"rollout"},
     {"train", "eval", "distill", "micro.base", "report"},
-    {"pipeline", "preload", "display", "evaluation", "chat"},
+    {"pipeline", "preload", "display", "evaluation", "audit", "score", "distillation", "chat"},
     {"cli"},
 ]
 # Within a floor, these stand on others of it: a run folder belongs to a recipe, the tags stand in prompts alone, and
@@ -32,6 +32,7 @@ NO_TORCH = (
     "verify",
     "report",
     "display",
+    "score",
     "cli",
 )
 HEAVY = {"torch", "transformers", "trl", "inspect_ai", "math_verify", "accelerate", "datasets", "peft"}

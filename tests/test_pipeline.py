@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from xreasoner import config, pipeline
+from xreasoner.config import TeacherSpec
 from xreasoner.errors import DataError, ModelError, RecipeError, RunError, UserError
 from xreasoner.pipeline import steps_of
+from xreasoner.pipeline.rows import rows_of
 from xreasoner.pipeline.steps import Step
 from xreasoner.pipeline.work import execute, trained_on
 from xreasoner.runs import RunDir
@@ -73,6 +76,11 @@ def test_preflight_finds_what_cannot_work(tmp_path: Path, monkeypatch: pytest.Mo
         pipeline.preflight(load(), tmp_path)
 
 
+def distilling(teacher: str) -> str:
+    asked = "data: {name: micro-math, rows: 2}, samples_per_question: 2, think_budget: 9, answer_budget: 9"
+    return f"{{distill: {{teacher: {teacher}, {asked}}}}}"
+
+
 def row(question: str, **more: object) -> str:
     return json.dumps({"prompt": question, "gold": "5", "verifier": "number", **more}) + "\n"
 
@@ -81,13 +89,78 @@ def own_rows(path: Path) -> config.Recipe:
     return load(f"sft.data={{name: jsonl, path: {path}}}")
 
 
-def test_rows_to_imitate_need_a_reply(tmp_path: Path) -> None:
+def test_rows_that_are_read_are_prepared_by_a_job_that_comes_first(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(row("2 + 3?", response="5") + row("1 + 4?"))
-    with pytest.raises(DataError, match=r"Row rows-2 of .*rows\.jsonl has no `response`, which stage `sft`.*give"):
-        pipeline.preflight(own_rows(path), tmp_path)
-    # RL asks only
-    pipeline.preflight(load(f"rl.data={{name: jsonl, path: {path}}}"), tmp_path)
+    steps = {s.name: s for s in steps_of(own_rows(path), "hash")}
+    assert next(iter(steps)) == "data-sft"
+    assert steps["sft"].needs == ("detach", "data-sft")
+    assert "data-rl" not in steps  # drawn
+    run_dir = RunDir.create(tmp_path / "run", own_rows(path))
+    execute(run_dir, steps["data-sft"])
+    audit = run_dir.job("data-sft").manifest()
+    assert audit is not None
+    assert (audit["summary"]["kept"], audit["summary"]["quarantined"]) == (1, {"no response": 1})
+    sft = run_dir.recipe.training[0]
+    assert [e.response for e in rows_of(run_dir, sft)] == ["5"]
+
+
+def test_rl_takes_the_problems_of_a_distill_stage_and_sft_its_traces(tmp_path: Path) -> None:
+    traces = "{name: traces, pass_rate: [0.5, 0.5]}"
+    stages = distilling("base")
+    document = load().to_document()
+    document["stages"] = [yaml.safe_load(stages), *document["stages"][:2]]
+    document["eval"] |= {"checkpoints": [], "controls": None}
+    for stage in document["stages"][1:]:
+        next(iter(stage.values()))["data"] = yaml.safe_load(traces)
+    recipe = config.from_document(document, "here")
+    steps = {s.name: s for s in steps_of(recipe, "hash")}
+    assert steps["data-rl"].needs == ("traces",)
+    run_dir = RunDir.create(tmp_path / "run", recipe)
+    folder = run_dir.job("traces").path
+    folder.mkdir(parents=True)
+    (folder / "traces.jsonl").write_text(row("1 + 4?", response="5", tags={"pass_rate": "0.5"}))
+    easy = row("2 + 3?", tags={"pass_rate": "1"})
+    (folder / "problems.jsonl").write_text(row("1 + 4?", tags={"pass_rate": "0.5"}) + easy)
+    for name in ("data-sft", "data-rl"):
+        execute(run_dir, steps[name])
+    sft, rl = recipe.training
+    assert [e.response for e in rows_of(run_dir, sft)] == ["5"]
+    assert [e.response for e in rows_of(run_dir, rl)] == [None]
+    manifest = run_dir.job("data-rl").manifest()
+    assert manifest is not None
+    assert manifest["summary"]["quarantined"] == {"too easy": 1}
+
+
+def test_rows_are_held_against_benchmarks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XREASONER_DATA", str(tmp_path))
+    (tmp_path / "gsm8k").mkdir()
+    (tmp_path / "gsm8k" / "test.jsonl").write_text(json.dumps({"question": "2 + 3?", "answer": "It is. #### 5"}) + "\n")
+    path = tmp_path / "rows.jsonl"
+    path.write_text(row("2 + 3 ?", response="5") + row("1 + 4?", response="5"))
+    recipe = load(f"sft.data={{name: jsonl, path: {path}, decontaminate: [gsm8k]}}")
+    pipeline.preflight(recipe, tmp_path / "run")
+    steps = {s.name: s for s in steps_of(recipe, "hash")}
+    run_dir = RunDir.create(tmp_path / "run", recipe)
+    execute(run_dir, steps["data-sft"])
+    manifest = run_dir.job("data-sft").manifest()
+    assert manifest is not None
+    assert manifest["summary"]["quarantined"] == {"overlap": 1}
+    assert manifest["summary"]["overlap"] == {"gsm8k": {"exact": 1}}
+    (tmp_path / "gsm8k" / "test.jsonl").write_text("")
+    assert {s.name for s in steps_of(recipe, "hash") if s.inputs != steps[s.name].inputs} >= {"data-sft", "sft", "rl"}
+    with pytest.raises(RecipeError, match=r"`sft` cannot be held against `micro`: choose from gsm8k, math500"):
+        pipeline.preflight(load(f"sft.data={{name: jsonl, path: {path}, decontaminate: [micro]}}"), tmp_path)
+
+
+def test_a_teacher_outside_of_the_run_waits_for_no_checkpoint() -> None:
+    teacher = "{model: m, endpoint: http://localhost:1/v1}"
+    stages = distilling(teacher)
+    document = load().to_document()
+    document["stages"] = [yaml.safe_load(stages), *document["stages"]]
+    recipe = config.from_document(document, "here")
+    assert recipe.stages[0].teacher == TeacherSpec(model="m", endpoint="http://localhost:1/v1")
+    assert next(s for s in steps_of(recipe, "hash") if s.name == "traces").needs == ()
 
 
 def test_edited_rows_are_other_inputs(tmp_path: Path) -> None:
@@ -101,7 +174,7 @@ def test_edited_rows_are_other_inputs(tmp_path: Path) -> None:
     assert inputs() == before
     path.write_text(row("1 + 4?", response="5"))
     after = inputs()
-    assert {name for name in before if before[name] != after[name]} == {"sft", "rl", "eval-sft", "eval-rl",
+    assert {name for name in before if before[name] != after[name]} == {"data-sft", "sft", "rl", "eval-sft", "eval-rl",
                                                                         "eval-rl-controls"}  # fmt: skip
     job = RunDir(tmp_path / "run", own_rows(path)).job("sft")
     job.begin(before["sft"])
@@ -117,7 +190,7 @@ def test_a_benchmark_that_is_not_there_is_found_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XREASONER_DATA", str(tmp_path))
-    with pytest.raises(DataError, match=r"\$XREASONER_DATA/gsm8k/test\.jsonl, which is not there .*: fetch it from"):
+    with pytest.raises(DataError, match=r"\$XREASONER_DATA/gsm8k/test\.jsonl is not there .*: fetch it from"):
         pipeline.preflight(load("eval.suite=gsm8k"), tmp_path)
 
 

@@ -119,6 +119,73 @@ def evaluate(
 
 
 @app.command()
+def audit(
+    name: Annotated[str, typer.Argument(help="a dataset, such as gsm8k, medqa or jsonl")],
+    path: Annotated[Path | None, typer.Option(help="a local copy: a file or a folder; default: the Hub")] = None,
+    json: Annotated[Path | None, typer.Option(help="write the figures to this file too")] = None,
+) -> None:
+    """Tell what a training set holds: rows kept, rows quarantined and why, lengths, overlap with benchmarks."""
+    from xreasoner.audit import audit as audit_dataset
+
+    with _interruptible():
+        audit_dataset(name, path, json)
+
+
+@app.command()
+def score(
+    answers: Annotated[Path, typer.Argument(help="JSONL rows with text, gold, kind (math, choice or number)")],
+    out: Annotated[Path, typer.Option(help="the same rows with outcome, extracted and method")],
+) -> None:
+    """Judge anybody's outputs with the verifier that rewards and benchmarks use."""
+    from xreasoner.score import score_file
+
+    counts = score_file(answers, out)
+    typer.echo("  ".join(f"{outcome} {n}" for outcome, n in counts.items()))
+    typer.echo(f"scored: {out}")
+
+
+@app.command()
+def distill(
+    name: Annotated[str, typer.Argument(help="a dataset whose questions the teacher answers")],
+    teacher: Annotated[str, typer.Option(help="a folder, a hub id, a name at --endpoint, or inspect/PROVIDER/MODEL")],
+    out: Annotated[Path, typer.Option(help="the folder of samples, traces and problems")],
+    path: Annotated[Path | None, typer.Option(help="a local copy of the dataset")] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="the first rows alone")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="answers to every question")] = 4,
+    keep: Annotated[str, typer.Option(help="of the right answers: shortest, random or all")] = "shortest",
+    temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token each time")] = 1.0,
+    think_budget: Annotated[int, typer.Option(min=1, help="tokens for thoughts")] = 4096,
+    answer_budget: Annotated[int, typer.Option(min=1, help="tokens for the answer after them")] = 1024,
+    endpoint: Annotated[str | None, typer.Option(help="an OpenAI-compatible server: http://localhost:8000/v1")] = None,
+    key_variable: Annotated[str, typer.Option(help="environment variable with its key")] = "OPENAI_API_KEY",
+    at_once: Annotated[int, typer.Option(min=1, help="requests at the same time")] = 8,
+    per_minute: Annotated[int | None, typer.Option(min=1, help="requests a minute, at most")] = None,
+    seed: Annotated[int, typer.Option(help="of the samples, and of what is kept at random")] = 0,
+) -> None:
+    """Let a teacher answer training questions; keep what the verifier accepts, and how often each was solved."""
+    from xreasoner.distillation import distill_command
+
+    with _interruptible():
+        distill_command(
+            name,
+            teacher,
+            out,
+            path=path,
+            rows=rows,
+            samples=samples,
+            keep=keep,
+            temperature=temperature,
+            think_budget=think_budget,
+            answer_budget=answer_budget,
+            endpoint=endpoint,
+            api_key_variable=key_variable,
+            at_once=at_once,
+            per_minute=per_minute,
+            seed=seed,
+        )
+
+
+@app.command()
 def chat(
     model: Annotated[str, typer.Argument(help="a model's folder or Hugging Face id: a VLM, or a text-only model")],
     image: Annotated[Path | None, typer.Option(help="a picture to show with the first message")] = None,

@@ -3,9 +3,11 @@ from collections import Counter
 
 import pytest
 
+from xreasoner.data.sources import open_local
 from xreasoner.errors import DataError, RecipeError
-from xreasoner.eval import benchmarks
+from xreasoner.eval import benchmarks, questions
 from xreasoner.eval.benchmarks import BENCHMARKS, SUITES, Benchmark, first_of_each, suite_benchmarks
+from xreasoner.eval.questions import DATA_VARIABLE
 from xreasoner.types import Example, Image, Message
 
 
@@ -49,7 +51,7 @@ def test_first_of_each_keeps_order():
 
 
 def test_unknown_suite_names_the_known():
-    with pytest.raises(RecipeError, match="gsm8k, micro"):
+    with pytest.raises(RecipeError, match="gsm8k, math500, micro"):
         suite_benchmarks("mikro")
     assert all(name in BENCHMARKS for suite in SUITES.values() for name in suite)
 
@@ -68,11 +70,11 @@ def test_micro_has_the_sizes_of_its_table(tmp_path, monkeypatch):
 
 
 def test_a_benchmark_says_what_file_it_lacks(tmp_path, monkeypatch):
-    monkeypatch.setenv(benchmarks.DATA_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
     with pytest.raises(DataError) as caught:
         BENCHMARKS["gsm8k"].check("dev")
     message = str(caught.value)
-    assert "reads $XREASONER_DATA/gsm8k/dev.jsonl" in message
+    assert "$XREASONER_DATA/gsm8k/dev.jsonl is not there" in message
     assert f"({tmp_path}/gsm8k/dev.jsonl)" in message
     assert "fetch it from https://github.com/openai/grade-school-math" in message
     (tmp_path / "gsm8k").mkdir()
@@ -85,7 +87,39 @@ def test_gsm8k_examples(tmp_path, monkeypatch):
     (tmp_path / "gsm8k").mkdir()
     row = {"question": "Two and two?", "answer": "It is <<2+2=4>>4.\n#### 1,004"}
     (tmp_path / "gsm8k" / "test.jsonl").write_text(json.dumps(row) + "\n")
-    monkeypatch.setenv(benchmarks.DATA_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
     (example,) = BENCHMARKS["gsm8k"].examples("test", tmp_path)
     assert (example.id, example.gold, example.verifier, example.tags["steps"]) == ("gsm8k-1", "1004", "number", "1")
     assert str(example.messages[0].content).endswith("Here is the question: Two and two?")
+
+
+def test_math500_examples_and_their_bare_questions(tmp_path, monkeypatch):
+    (tmp_path / "math500").mkdir()
+    row = {
+        "problem": "What is $1+1$?",
+        "solution": r"It is $\boxed{2}$.",
+        "answer": "2",
+        "subject": "Algebra",
+        "level": 1,
+    }
+    (tmp_path / "math500" / "test.jsonl").write_text(json.dumps(row) + "\n")
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    (example,) = BENCHMARKS["math500"].examples("test", tmp_path)
+    assert (example.gold, example.verifier, example.tags["subject"]) == ("2", "math", "Algebra")
+    assert BENCHMARKS["math500"].questions.texts() == ["What is $1+1$?"]
+
+
+def test_without_a_folder_of_ones_own_the_hub_is_asked_for_the_test_split(tmp_path, monkeypatch):
+    monkeypatch.delenv(DATA_VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    asked = []
+    monkeypatch.setattr(questions, "open_hub", lambda hub, aside: asked.append(hub) or open_local(rows, aside))
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"question": "2 + 2?", "answer": "#### 4"}) + "\n")
+    with pytest.raises(DataError, match=r"Line 1 of .* does not end"):
+        BENCHMARKS["gsm8k"].examples("test", tmp_path)
+    rows.write_text(json.dumps({"question": "2 + 2?", "answer": "Two and two. #### 4"}) + "\n")
+    assert [e.gold for e in BENCHMARKS["gsm8k"].examples("test", tmp_path)] == ["4"]
+    assert [(hub.repo, hub.split) for hub in asked] == [("openai/gsm8k", "test")] * 2
+    with pytest.raises(DataError, match=r"gsm8k/dev\.jsonl is not there"):
+        BENCHMARKS["gsm8k"].check("dev")

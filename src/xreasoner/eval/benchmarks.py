@@ -2,53 +2,43 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
-from xreasoner import prompts
-from xreasoner.data.datasets import read_examples
-from xreasoner.errors import DataError, RecipeError
+from xreasoner.data.sources import Hub
+from xreasoner.errors import RecipeError
+from xreasoner.eval.questions import Questions, Split
 from xreasoner.micro.examples import DOMAINS, evaluation_examples
 from xreasoner.micro.world import Domain
 from xreasoner.types import Example
 
-Split = Literal["dev", "test"]
-DATA_VARIABLE = "XREASONER_DATA"  # environment variable: the folder of benchmarks that do not come with the package
 _MICRO_PER_STEPS = {1: 100, 2: 100, 3: 250, 4: 250}  # problems of k steps for each domain and modality
 
 _MICRO_BUDGETS = (72, 6)  # as recipes/micro.yaml has them: a micro model has 1,024 positions
-_GSM8K_FILE = "gsm8k/{split}.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
     """A benchmark: `load(split, images, limit)` gives its examples in an order that never changes, drawing or unpacking
     pictures into the folder `images`; it may leave out what comes after the first `limit` of a cell (domain, modality,
-    steps). Image controls use only the problems of `control_steps` (empty: all). `file` is what it reads in the folder
-    DATA_VARIABLE. `budgets` are the tokens for thoughts and for the answer where no recipe gives them."""
+    steps). Image controls use only the problems of `control_steps` (empty: all). `questions` are what it reads, if
+    it is not drawn. `budgets` are the tokens for thoughts and for the answer where no recipe gives them."""
 
     name: str
     load: Callable[[Split, Path, int | None], list[Example]]
     licence: str
     source: str
     control_steps: tuple[str, ...] = ()
-    file: str | None = None
+    questions: Questions | None = None
     budgets: tuple[int, int] = (4096, 1024)  # thoughts: paper section 3; the answer's share is our choice
 
     def check(self, split: Split) -> None:
-        """Raises DataError where the file that it reads is not there."""
-        if self.file and not _data_path(self.file, split).is_file():
-            name = self.file.format(split=split)
-            raise DataError(
-                f"The benchmark {self.name} reads ${DATA_VARIABLE}/{name}, which is not there "
-                f"({_data_path(self.file, split)}): fetch it from {self.source}, or set {DATA_VARIABLE} to the folder "
-                f"that holds {name}."
-            )
+        """Raises DataError where what it reads is not there."""
+        if self.questions:
+            self.questions.check(split)
 
     def examples(self, split: Split, images: Path, limit: int | None = None) -> list[Example]:
         """The first `limit` examples of every cell (domain, modality, steps); None: all."""
@@ -94,12 +84,10 @@ def _micro(split: Split, images: Path, limit: int | None, domains: Sequence[Doma
     return evaluation_examples(split, {k: min(n, limit or n) for k, n in _MICRO_PER_STEPS.items()}, images, domains)
 
 
-def _data_path(file: str, split: Split) -> Path:
-    return Path(os.environ.get(DATA_VARIABLE, "data")) / file.format(split=split)
-
-
-def _gsm8k(split: Split, images: Path, limit: int | None) -> list[Example]:
-    return read_examples("gsm8k", _data_path(_GSM8K_FILE, split), prompts.MATHEMATICS)
+def _text(name: str, licence: str, questions: Questions) -> Benchmark:
+    return Benchmark(
+        name, lambda split, images, limit: questions.read(split), licence, questions.source, questions=questions
+    )
 
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -114,13 +102,33 @@ BENCHMARKS: dict[str, Benchmark] = {
         control_steps=("3", "4"),
         budgets=_MICRO_BUDGETS,
     ),
-    "gsm8k": Benchmark("gsm8k", _gsm8k, "MIT", "https://github.com/openai/grade-school-math", file=_GSM8K_FILE),
+    "gsm8k": _text(
+        "gsm8k",
+        "MIT",
+        Questions(
+            "gsm8k",
+            "gsm8k/{split}.jsonl",
+            Hub("openai/gsm8k", ("main",)),
+            "https://github.com/openai/grade-school-math",
+        ),
+    ),
+    "math500": _text(
+        "math500",
+        "MIT",
+        Questions(
+            "math",
+            "math500/{split}.jsonl",
+            Hub("HuggingFaceH4/MATH-500"),
+            "https://huggingface.co/datasets/HuggingFaceH4/MATH-500",
+        ),
+    ),
 }
 
 SUITES: dict[str, tuple[str, ...]] = {
     "micro": ("micro",),
     "micro-med": ("micro", "micro-specialist"),
     "gsm8k": ("gsm8k",),
+    "math500": ("math500",),
 }
 
 

@@ -16,14 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from xreasoner.config import DistillSpec, Recipe, SftSpec
+from xreasoner.config import DistillSpec, Recipe
 from xreasoner.data.datasets import DATASETS, check_spec, load_training
-from xreasoner.errors import DataError, RecipeError, RunError
-from xreasoner.eval.benchmarks import suite_benchmarks
+from xreasoner.errors import RecipeError, RunError
+from xreasoner.eval.benchmarks import BENCHMARKS, suite_benchmarks
 from xreasoner.files import disk_guard, write_atomic, write_json
 from xreasoner.jobs import Job, Running, run_jobs
 from xreasoner.model.families import family_of
-from xreasoner.pipeline.steps import DETACH, PICTURES, Step, base_dir, steps_of, up_to
+from xreasoner.pipeline.steps import DETACH, PICTURES, Step, base_dir, is_prepared, steps_of, up_to
 from xreasoner.pipeline.work import execute
 from xreasoner.runs import JobDir, RunDir, folder_hash
 
@@ -40,20 +40,17 @@ def preflight(recipe: Recipe, out: Path) -> None:
     for stage in recipe.stages:
         if isinstance(stage, DistillSpec) and stage.name in DATASETS:
             raise RecipeError(f"The distill stage `{stage.name}` has the name of a dataset: give it another `name`.")
-    read = [stage for stage in recipe.stages if not recipe.traces_of(stage.data)]
-    for stage in read:
-        check_spec(stage.data)
+    for stage in recipe.stages:
+        if not recipe.traces_of(stage.data):
+            check_spec(stage.data)
+        for name in stage.data.decontaminate:
+            _check_benchmark(name, stage.name)
     family_of(base_dir(recipe))
     for benchmark in suite_benchmarks(recipe.eval.suite):
         benchmark.check(recipe.eval.split)
-    for stage in read:
-        examples = load_training(stage.data, recipe.seed)
-        mute = next((e for e in examples if not e.response), None) if isinstance(stage, SftSpec) else None
-        if mute is not None:
-            raise DataError(
-                f"Row {mute.id} of {stage.data.path or stage.data.name} has no `response`, which stage `{stage.name}` "
-                "needs to imitate: give the row one, or leave it out."
-            )
+    for stage in recipe.stages:
+        if not is_prepared(recipe, stage):
+            load_training(stage.data, recipe.seed)
     existing = next(p for p in (out, *out.resolve().parents) if p.exists())
     size = sum(p.stat().st_size for p in base_dir(recipe).iterdir() if p.is_file())
     need, free = size * (2 + _COPIES_PER_STAGE * len(recipe.stages)), shutil.disk_usage(existing).free
@@ -62,6 +59,14 @@ def preflight(recipe: Recipe, out: Path) -> None:
             f"{out} needs about {need / 2**30:.1f} GiB of disk and {free / 2**30:.1f} GiB are free: free some space or "
             "give another --out."
         )
+
+
+def _check_benchmark(name: str, stage: str) -> None:
+    """Raises RecipeError or DataError where rows cannot be held against a benchmark."""
+    if name not in BENCHMARKS or BENCHMARKS[name].questions is None:
+        known = ", ".join(sorted(n for n, b in BENCHMARKS.items() if b.questions))
+        raise RecipeError(f"The rows of stage `{stage}` cannot be held against `{name}`: choose from {known}.")
+    BENCHMARKS[name].check("test")
 
 
 def run(

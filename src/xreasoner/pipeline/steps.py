@@ -6,12 +6,15 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from xreasoner.config import THINK_SUFFIX, DistillSpec, Recipe, kind_of
+from xreasoner.config import THINK_SUFFIX, DataSpec, DistillSpec, Recipe, RlSpec, SftSpec, TeacherSpec, kind_of
+from xreasoner.data.datasets import DATASETS, Dataset
+from xreasoner.data.sources import local_files
 from xreasoner.errors import RecipeError
+from xreasoner.eval.benchmarks import BENCHMARKS
 from xreasoner.model.hub import resolve_model
 from xreasoner.runs import fingerprint
 
-DETACH, PICTURES, EVAL = "detach", "pictures", "eval-"
+DETACH, PICTURES, EVAL, DATA = "detach", "pictures", "eval-", "data-"
 CONTROLS_SUFFIX = "-controls"
 
 
@@ -32,25 +35,35 @@ def base_dir(recipe: Recipe) -> Path:
     return resolve_model(recipe.model.base)
 
 
+def is_prepared(recipe: Recipe, stage: SftSpec | RlSpec | DistillSpec) -> bool:
+    """Whether a job prepares a stage's rows: those of a dataset that is read, and traces. Drawn ones need none."""
+    return recipe.traces_of(stage.data) is not None or isinstance(DATASETS.get(stage.data.name), Dataset)
+
+
 def steps_of(recipe: Recipe, base_hash: str) -> list[Step]:
-    """Every job of a run, the critical path first. Reads the files that the recipe's datasets name: edited rows are
-    other inputs."""
+    """Every job of a run: first the rows, where most can be wrong and nothing is dear, then the critical path. Reads
+    the files that the recipe's datasets name: edited rows are other inputs."""
     settings = recipe.eval.model_dump(mode="json", exclude={"checkpoints", "controls"})
     controls = recipe.eval.controls.model_dump(mode="json") if recipe.eval.controls else None
     steps = [
         Step(DETACH, "detach", (), fingerprint([base_hash])),
         Step(PICTURES, "pictures", (), fingerprint([settings, controls])),
     ]
+    data: list[Step] = []
     inputs = {"base": steps[0].inputs}
-    contents = {path: _file_hash(Path(path)) for path in {s.data.path for s in recipe.stages} if path is not None}
     for stage in recipe.stages:
         start = stage.teacher if isinstance(stage, DistillSpec) else recipe.start_of(stage)
-        kind, traces = kind_of(stage), recipe.traces_of(stage.data)
-        origin = [inputs[start], *([inputs[traces.name]] if traces else [])]
-        origin += [contents[stage.data.path]] if stage.data.path is not None else []
-        inputs[stage.name] = fingerprint([*origin, kind, stage.model_dump(mode="json"), recipe.seed])
-        needs = (DETACH if start == "base" else start, *([traces.name] if traces else []))
-        steps.append(Step(stage.name, kind, needs, inputs[stage.name]))
+        origin = [] if isinstance(start, TeacherSpec) else [inputs[start]]
+        needs: tuple[str, ...] = () if isinstance(start, TeacherSpec) else (DETACH if start == "base" else start,)
+        if is_prepared(recipe, stage):
+            traces = recipe.traces_of(stage.data)
+            of = [inputs[traces.name]] if traces else [_content(stage.data)]
+            key = fingerprint([*of, kind_of(stage), stage.data.model_dump(mode="json"), _benchmark_files(stage.data)])
+            data.append(Step(DATA + stage.name, "data", (traces.name,) if traces else (), key))
+            origin, needs = [*origin, key], (*needs, DATA + stage.name)
+        inputs[stage.name] = fingerprint([*origin, kind_of(stage), stage.model_dump(mode="json"), recipe.seed])
+        steps.append(Step(stage.name, kind_of(stage), needs, inputs[stage.name]))
+    steps = [*data, *steps]
     wanted = [(c, "") for c in recipe.checkpoints]
     wanted += [(c, CONTROLS_SUFFIX) for c in (recipe.eval.controls.checkpoints if recipe.eval.controls else ())]
     for checkpoint, suffix in wanted:
@@ -60,6 +73,16 @@ def steps_of(recipe: Recipe, base_hash: str) -> list[Step]:
         needs = (PICTURES,) if model == "base" else (PICTURES, model)
         steps.append(Step(f"{EVAL}{checkpoint}{suffix}", "eval", needs, key))
     return steps
+
+
+def _content(data: DataSpec) -> list[str]:
+    """What a dataset's rows depend on: the bytes of its files, or its place on the Hub."""
+    return [_file_hash(file) for file in local_files(Path(data.path))] if data.path else [data.name]
+
+
+def _benchmark_files(data: DataSpec) -> list[str]:
+    read = [BENCHMARKS[name].questions for name in data.decontaminate]
+    return [_file_hash(file) for questions in read if questions and (file := questions.local_file("test"))]
 
 
 def _file_hash(path: Path) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from xreasoner.config import THINK_SUFFIX, DataSpec, DistillSpec, RlSpec
-from xreasoner.data.datasets import load_training
+from xreasoner.config import THINK_SUFFIX, DistillSpec, RlSpec, TeacherSpec
 from xreasoner.files import disk_guard, read_json, write_json
-from xreasoner.pipeline.steps import CONTROLS_SUFFIX, DETACH, EVAL, Step, base_dir
+from xreasoner.pipeline.rows import prepare_rows, rows_of
+from xreasoner.pipeline.steps import CONTROLS_SUFFIX, DATA, DETACH, EVAL, Step, base_dir
 from xreasoner.runs import JobDir, RunDir
 from xreasoner.types import Example
 
@@ -20,6 +20,7 @@ def execute(run_dir: RunDir, step: Step) -> None:
     """Does one job and writes its manifest."""
     job, started = run_dir.job(step.name), time.time()
     work = {
+        "data": _data,
         "detach": _detach,
         "distill": _distill,
         "sft": _train,
@@ -30,6 +31,11 @@ def execute(run_dir: RunDir, step: Step) -> None:
     with disk_guard(job.path):
         summary = work(run_dir, step, job)
         job.finish(step.name, step.kind, step.inputs, started, summary)
+
+
+def _data(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
+    stage = next(s for s in run_dir.recipe.stages if s.name == step.name.removeprefix(DATA))
+    return prepare_rows(run_dir, stage, job)
 
 
 def _detach(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
@@ -48,7 +54,7 @@ def _train(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
     stage = next(s for s in recipe.training if s.name == step.name)
     start = recipe.start_of(stage)
     origin = run_dir.job(DETACH if start == "base" else start)
-    examples = load_training(_training_data(run_dir, stage.data), recipe.seed)
+    examples = rows_of(run_dir, stage)
     if (job.path / "tower").exists() and (job.path / "summary.json").exists():
         summary = read_json(job.path / "summary.json")  # trained to the end, ended in the graft
     else:
@@ -79,25 +85,18 @@ def trained_on(examples: Sequence[Example]) -> list[tuple[str, str]]:
     return sorted({(e.tags["domain"], e.tags["modality"]) for e in examples})
 
 
-def _training_data(run_dir: RunDir, data: DataSpec) -> DataSpec:
-    """What a stage trains on: a dataset, or the file that a distill stage has written."""
-    traces = run_dir.recipe.traces_of(data)
-    if traces is None:
-        return data
-    from xreasoner.distill import TRACES
-
-    return DataSpec(name="jsonl", path=str(run_dir.job(traces.name).path / TRACES), rows=data.rows)
-
-
 def _distill(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
-    from xreasoner.distill import SamplerTeacher, distill
+    from xreasoner.distill import SamplerTeacher, distill, teacher_of
     from xreasoner.rollout.local import LocalSampler
 
     recipe = run_dir.recipe
     stage = next(s for s in recipe.stages if isinstance(s, DistillSpec) and s.name == step.name)
-    examples = load_training(_training_data(run_dir, stage.data), recipe.seed)
-    with run_dir.job(DETACH if stage.teacher == "base" else stage.teacher).model_guard() as made:
-        teacher = SamplerTeacher(LocalSampler.from_dir(made / "tower"))
+    examples = rows_of(run_dir, stage)
+    if isinstance(stage.teacher, TeacherSpec):
+        teacher = teacher_of(stage.teacher)
+    else:
+        with run_dir.job(DETACH if stage.teacher == "base" else stage.teacher).model_guard() as made:
+            teacher = SamplerTeacher(LocalSampler.from_dir(made / "tower"))
     return distill(stage, examples, teacher, job.path, recipe.seed, job.report_progress)
 
 
