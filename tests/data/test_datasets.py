@@ -1,9 +1,8 @@
 import itertools
-import json
 from pathlib import Path
 
 import pytest
-from raw_files import gsm8k, lines, mathematics, medqa, medqa_source, metadata, orz, parquet, thought
+from raw_files import gsm8k, mathematics, medqa, medqa_source, metadata, orz, thought
 
 from xreasoner import config, prompts
 from xreasoner.config import DataSpec
@@ -15,7 +14,6 @@ from xreasoner.data.datasets import (
     example_of_row,
     load_training,
     options_of,
-    read_examples,
 )
 from xreasoner.data.fates import Unfit
 from xreasoner.data.sources import Unreadable
@@ -212,21 +210,6 @@ def test_text_that_no_file_could_hold_is_malformed():
     for _ in range(100_000):
         deep = [deep]
     assert reason("gsm8k", {**gsm8k(1), "more": deep}) == "malformed"
-
-
-def test_evaluation_reads_with_a_prompt_of_its_own(tmp_path):
-    path = lines(tmp_path / "test.jsonl", gsm8k(1), "", gsm8k(2), gsm8k(3))
-    first, second = read_examples("gsm8k", path, prompts.MATHEMATICS, rows=2)
-    assert asked(first) == prompts.render(prompts.MATHEMATICS, gsm8k(1)["question"])
-    assert second.id == "gsm8k-3"
-    same = parquet(tmp_path / "test.parquet", [gsm8k(1), gsm8k(2), gsm8k(3)])
-    assert [e.gold for e in read_examples("gsm8k", same, prompts.PLAIN)] == ["3", "4", "5"]
-
-
-@pytest.mark.parametrize("bad", ["{}", "[]", "null", "no json", json.dumps(gsm8k(1) | {"question": None}), "[" * 9999])
-def test_bad_lines_of_a_benchmark_are_named(tmp_path, bad):
-    with pytest.raises(DataError, match="Line 2 of"):
-        read_examples("gsm8k", lines(tmp_path / "test.jsonl", gsm8k(1), bad), prompts.PLAIN)
 
 
 @pytest.mark.parametrize("name", [n for n in DATASETS if n.startswith("micro-")])

@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xreasoner.config import DataSpec
-from xreasoner.data.datasets import load_training
 from xreasoner.data.jsonl import read_jsonl, to_row
 from xreasoner.errors import DataError
 from xreasoner.types import Example, Message
@@ -111,10 +109,3 @@ def test_any_json_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, v
     path = file_of(tmp_path_factory.mktemp("any"), json.dumps(value))
     with contextlib.suppress(DataError):
         assert all(isinstance(e, Example) for e in read_jsonl(path))
-
-
-def test_the_dataset_jsonl(tmp_path: Path) -> None:
-    path = file_of(tmp_path, GOOD)
-    assert load_training(DataSpec(name="jsonl", path=str(path)), 0)[0].gold == "5"
-    with pytest.raises(DataError, match="gold fails: 1"):
-        load_training(DataSpec(name="jsonl", path=str(file_of(tmp_path, {**GOOD, "gold": "five hundred"}))), 0)

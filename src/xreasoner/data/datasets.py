@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -202,41 +201,15 @@ def _all_text(example: Example) -> str:
     return "".join([example.id, *contents, example.gold, *example.options, example.response or "", *tags])
 
 
-def read_examples(name: str, path: Path, template: str, rows: int | None = None, **options: Any) -> list[Example]:
-    """The first `rows` examples (None: all) of a small file, asked with `template`: what evaluation reads.
-
-    Raises:
-        DataError: the file cannot be read, or, naming it, a row gives no example.
-    """
-    spec = DataSpec(name=name, path=str(path), options=options)
-    found: list[Example] = []
-    with tempfile.TemporaryDirectory(prefix="xreasoner-") as folder:
-        raw = open_rows(spec, Path(folder))
-        for number, row in (pair for chunk in raw.chunks() for pair in chunk):
-            if len(found) == rows:
-                break
-            try:
-                found.append(example_of_row(spec, number, row, template))
-            except Unfit as unfit:
-                raise DataError(f"{raw.where(number)} {unfit.detail}") from None
-    return found
-
-
 def load_training(spec: DataSpec, seed: int) -> Sequence[Example]:
-    """The training examples of a recipe's `data`, in memory: drawn ones, or all that is left of the rows of a set that
-    is read once they are prepared.
+    """The training examples of a set that is drawn.
 
     Raises:
-        RecipeError, DataError: unknown names or options, malformed rows, or an image: training sees text only.
+        RecipeError, DataError: unknown names or options, a gold that fails, or an image: training sees text only.
     """
     check_spec(spec)
     of = DATASETS[spec.name]
-    if isinstance(of, Dataset):
-        from xreasoner.data.prepare import open_prepared, prepare
-
-        with tempfile.TemporaryDirectory(prefix="xreasoner-") as folder:
-            prepare(spec, Path(folder) / "prepared", purpose="rl")
-            return list(open_prepared(Path(folder) / "prepared"))
+    assert isinstance(of, Drawn), "rows that are read are prepared (data/prepare.py)"
     try:
         examples = of.draw(spec.rows, seed, **spec.options)
     except TypeError as e:

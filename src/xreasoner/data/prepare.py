@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -31,7 +31,10 @@ from xreasoner.files import whole_folder, write_json
 from xreasoner.types import Example
 from xreasoner.verify.verifiers import verify_many
 
-__all__ = ["AUDIT", "QUARANTINED", "ROWS", "Purpose", "open_prepared", "prepare"]
+if TYPE_CHECKING:
+    from xreasoner.data.overlap import Overlap
+
+__all__ = ["AUDIT", "QUARANTINED", "ROWS", "OtherRows", "Purpose", "open_prepared", "prepare"]
 
 Purpose = Literal["sft", "rl", "audit"]
 QUARANTINED, AUDIT = "quarantined.jsonl", "audit.json"
@@ -39,17 +42,8 @@ _CANDIDATES = "candidates.arrow"
 _EXCERPT = 200  # characters of a quarantined row that are shown
 
 
-class Hit(Protocol):
-    """What Overlap of data/overlap.py says of a text that it has found: in which benchmark, and how."""
-
-    @property
-    def benchmark(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-
-
-class Finder(Protocol):
-    def find(self, texts: Sequence[str]) -> Sequence[Hit | None]: ...
+class OtherRows(DataError):
+    """None of the rows is one of this dataset, or not with these options."""
 
 
 def prepare(
@@ -57,7 +51,7 @@ def prepare(
     out: Path | None,
     *,
     purpose: Purpose,
-    against: Finder | None = None,
+    against: Overlap | None = None,
     progress: Callable[[dict[str, Any]], None] = lambda entry: None,
 ) -> Audit:
     """Gives every row of a dataset that is read its fate, and writes the kept ones into the folder `out` (None: only
@@ -65,8 +59,9 @@ def prepare(
     `against`, for training it is quarantined. `progress` is told {"step": rows done, "of": rows}.
 
     Raises:
-        RecipeError: the spec. DataError: the rows cannot be read, are none of this dataset, or nothing is left of them
-            for training; a wrong row of one's own, named; a row without the pass rate that the spec asks for.
+        RecipeError: the spec. OtherRows: none is a row of this dataset. DataError: they cannot be read, or nothing is
+            left of them for training; a wrong row of one's own, named; a row without the pass rate that the spec asks
+            for.
     """
     assert against or not spec.decontaminate or purpose == "audit", "the caller holds the benchmarks"
     with ExitStack() as stack:
@@ -75,6 +70,7 @@ def prepare(
         else:
             folder = stack.enter_context(whole_folder(out))
         sorter = _Sorter(spec, purpose, against, open_rows(spec, folder), folder)
+        stack.callback(sorter.close)
         for chunk in sorter.raw.chunks():
             sorter.sort(chunk)
             progress({"step": chunk[-1][0] if chunk else 0, "of": len(sorter.raw)})
@@ -94,7 +90,7 @@ def prepare(
 class _Sorter:
     """One pass over the raw rows settles everything but twins, one over the candidates that are left settles those."""
 
-    def __init__(self, spec: DataSpec, purpose: Purpose, against: Finder | None, raw: Raw, folder: Path) -> None:
+    def __init__(self, spec: DataSpec, purpose: Purpose, against: Overlap | None, raw: Raw, folder: Path) -> None:
         of = DATASETS[spec.name]
         assert isinstance(of, Dataset)
         self.spec, self.of, self.purpose, self.against, self.raw, self.folder = spec, of, purpose, against, raw, folder
@@ -191,7 +187,7 @@ class _Sorter:
     def settle_twins(self) -> tuple[int, int]:
         """Writes the rows that are kept; returns how many those are and how many more there would be."""
         if self.tally.rows and self.tally.quarantined["malformed"] == self.tally.rows:
-            raise DataError(self._other_rows())
+            raise OtherRows(self._other_rows())
         self.writer.close()
         candidates, tolerated = Prepared(self.folder / _CANDIDATES), self.spec.tolerate
         duplicate, conflict = self.twins.find()
@@ -206,8 +202,11 @@ class _Sorter:
         if self.spec.rows is not None:
             keep &= np.cumsum(keep) <= self.spec.rows
         select(self.folder / _CANDIDATES, self.folder / ROWS, keep)
-        self.log.close()
         return int(keep.sum()), fit - int(keep.sum())
+
+    def close(self) -> None:
+        self.writer.close()
+        self.log.close()
 
     def _quarantine(self, number: int, name: str, reason: Reason, excerpt: str, detail: str = "") -> None:
         self.tally.quarantined[reason] += 1

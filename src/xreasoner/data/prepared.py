@@ -43,16 +43,13 @@ class RowWriter:
 
 
 class Prepared(Sequence[Example]):
-    """The rows of an Arrow file of `RowWriter`, mapped into memory; each is made into an Example when it is asked for.
-    It can be sent to another process (its path is what is sent)."""
+    """The rows of an Arrow file of `RowWriter`, mapped into memory; each is made into an Example when it is asked
+    for."""
 
     def __init__(self, path: Path) -> None:
         from datasets import Dataset
 
-        self.path, self._table = path, Dataset.from_file(str(path))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Prepared, (self.path,)
+        self._table = Dataset.from_file(str(path))
 
     def __len__(self) -> int:
         return len(self._table)
