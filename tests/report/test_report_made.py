@@ -6,7 +6,7 @@ from report_run_folder import write_run
 from test_report_tables import run_of
 
 from xreasoner.report.collect import collect
-from xreasoner.report.made import endless_words, facts, job_words, made, model_card
+from xreasoner.report.made import endless_words, facts, job_words, made, model_card, rows_words
 from xreasoner.report.rundata import JobData
 
 
@@ -24,6 +24,13 @@ def test_a_job_is_told_in_one_line() -> None:
     )
     assert job_words(replace(job, summary={"rows_kept": 10, "rows_dropped": 0, "steps": "<b>"})) == "10 examples whole"
     assert job_words(replace(job, summary={"kept": 0})) == "0 kept"
+
+
+def test_the_rows_of_a_stage_are_told_with_what_was_left_out() -> None:
+    audit = {"rows": 7473, "kept": 7470, "quarantined": {"overlap": 2, "gold fails": 1, "x": "<b>"}}
+    run = run_of(jobs=(JobData("data-sft", "data", True, 1.0, audit, ()),))
+    assert rows_words(run, "sft") == "7,473 rows read, 7,470 kept, left out: overlap 2, gold fails 1"
+    assert rows_words(run, "rl") == ""
 
 
 def test_endless_thinking_is_said_before_and_after() -> None:

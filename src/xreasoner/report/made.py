@@ -12,6 +12,7 @@ from xreasoner.report.rundata import JobData, RunData, finite, mapping
 
 # What a job's summary tells in words: key, words; shares are written in percent.
 _SUMMARY = (
+    ("rows", "{} rows read"),
     ("questions", "{} questions"),
     ("sampled", "{} solutions sampled"),
     ("kept", "{} kept"),
@@ -47,7 +48,14 @@ def job_words(job: JobData) -> str:
         value = finite(job.summary.get(key))
         if value is not None and (value or key in ("kept", "pass_rate")):
             said.append(words.format(percent(value) if key == "pass_rate" else f"{value:,.0f}"))
-    return ", ".join(said)
+    left_out = mapping(job.summary.get("quarantined"))
+    reasons = [f"{reason} {count:,.0f}" for reason, value in left_out.items() if (count := finite(value))]
+    return ", ".join(said) + (f", left out: {', '.join(reasons)}" if reasons else "")
+
+
+def rows_words(run: RunData, stage: str) -> str:
+    """What became of the rows that a stage was given, in one line; empty where they were drawn."""
+    return next((job_words(job) for job in run.jobs if job.name == f"data-{stage}"), "")
 
 
 def model_card(text: str) -> tuple[list[str], str]:

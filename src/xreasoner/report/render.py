@@ -21,7 +21,7 @@ from xreasoner.report.claim import claim, legend
 from xreasoner.report.collect import collect
 from xreasoner.report.findings import findings
 from xreasoner.report.lineage import stories
-from xreasoner.report.made import endless_words, job_words, made, model_card
+from xreasoner.report.made import endless_words, job_words, made, model_card, rows_words
 from xreasoner.report.pictures import Pictures
 from xreasoner.report.rundata import RunData, mapping
 from xreasoner.report.tables import NEAR, pooled_steps
@@ -137,7 +137,12 @@ def _run(run: RunData, anchor: str, one_of_many: bool) -> dict[str, Any]:
         "endings": views.ending_table(run),
         "endless": endless_words(run),
         "training": [
-            (views.job_title(run, job.name), job_words(job), job.warnings, views.curves(job))
+            (
+                views.job_title(run, job.name),
+                "; ".join(filter(None, (rows_words(run, job.name), job_words(job)))),
+                job.warnings,
+                views.curves(job),
+            )
             for job in run.jobs
             if job.kind in ("sft", "rl", "distill") or views.curves(job)
         ],
