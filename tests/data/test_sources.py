@@ -72,14 +72,15 @@ def test_a_folder_is_read_in_sorted_order_and_rows_keep_their_file(tmp_path):
     assert raw.where(3) == f"Line 1 of {tmp_path / 'in' / 'b.jsonl'}"
 
 
-def test_parquet_is_mapped_not_held_and_chunked(tmp_path, monkeypatch):
+def test_parquet_is_read_in_chunks(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "CHUNK_ROWS", 3)
     parquet(tmp_path / "in" / "train-00000.parquet", [gsm8k(n) for n in range(5)])
     parquet(tmp_path / "in" / "train-00001.parquet", [gsm8k(n) for n in range(5, 7)])
     raw = open_local(tmp_path / "in", tmp_path / "raw.arrow")
-    assert [len(chunk) for chunk in raw.chunks()] == [3, 3, 1]
+    assert [len(chunk) for chunk in raw.chunks()] == [3, 2, 2]
     assert [row for chunk in raw.chunks() for _, row in chunk] == [gsm8k(n) for n in range(7)]
-    assert raw.table.cache_files == [{"filename": str(tmp_path / "raw.arrow")}]
+    assert raw.rows == 7
+    assert list(raw.chunks()) == list(raw.chunks())
 
 
 def test_images_in_parquet_are_not_decoded(tmp_path):

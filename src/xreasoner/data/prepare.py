@@ -73,7 +73,7 @@ def prepare(
         stack.callback(sorter.close)
         for chunk in sorter.raw.chunks():
             sorter.sort(chunk)
-            progress({"step": chunk[-1][0] if chunk else 0, "of": len(sorter.raw)})
+            progress({"step": chunk[-1][0] if chunk else 0, "of": sorter.raw.rows})
         kept, spare = sorter.settle_twins()
         audit = sorter.tally.audit(spec.name, sorter.raw.source, kept, spare)
         if not kept and purpose != "audit":

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from xreasoner.data.sources import CHUNK_ROWS
+from xreasoner.data.sources import read_batches
 from xreasoner.errors import DataError
 from xreasoner.types import Example, Message
 
@@ -49,7 +49,7 @@ class Prepared(Sequence[Example]):
     def __init__(self, path: Path) -> None:
         from datasets import Dataset
 
-        self._table = Dataset.from_file(str(path))
+        self._path, self._table = path, Dataset.from_file(str(path))
 
     def __len__(self) -> int:
         return len(self._table)
@@ -64,14 +64,8 @@ class Prepared(Sequence[Example]):
         return _to_example(self._table[index])
 
     def __iter__(self) -> Iterator[Example]:
-        for batch in self.batches():
+        for batch in read_batches(self._path):
             yield from map(_to_example, batch.to_pylist())
-
-    def batches(self) -> Iterator[pa.Table]:
-        """The same rows as Arrow tables of CHUNK_ROWS."""
-        table = self._table.with_format("arrow")
-        for start in range(0, len(table), CHUNK_ROWS):
-            yield table[start : start + CHUNK_ROWS]
 
 
 def open_prepared(folder: Path) -> Prepared:
@@ -87,11 +81,9 @@ def select(source: Path, target: Path, keep: np.ndarray) -> None:
 
     start = 0
     writer = RowWriter(target)
-    for table in Prepared(source).batches():
-        mask = pa.array(keep[start : start + table.num_rows])
-        for batch in table.filter(mask).combine_chunks().to_batches():
-            writer.write_batch(batch)
-        start += table.num_rows
+    for batch in read_batches(source):
+        writer.write_batch(batch.filter(pa.array(keep[start : start + batch.num_rows])))
+        start += batch.num_rows
     writer.close()
 
 

@@ -1,4 +1,4 @@
-"""Raw rows, from a local path or the Hugging Face Hub, as one memory-mapped Arrow table that is read in chunks.
+"""Raw rows, from a local path or the Hugging Face Hub, as Arrow tables on the disk that are read in chunks.
 
 A row of Parquet stays what it is. A row of JSON is kept as its bytes and parsed when its turn comes: a reader that
 infers one schema for the whole file would give up on a million rows for the one of another type. Nothing is unpickled
@@ -53,27 +53,26 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """All rows of a dataset. `places`: (number of the first row, unit, name) of each file; rows are numbered from 1
-    over all files, in a file of lines by line, blank ones included."""
+    """All rows of a dataset. `batches` gives them as Arrow record batches, from the first on, every time it is called.
+    `places`: (number of the first row, unit, name) of each file; rows are numbered from 1 over all files, in a file of
+    lines by line, blank ones included."""
 
-    table: datasets.Dataset
+    rows: int
+    batches: Callable[[], Iterator[Any]]
     places: tuple[tuple[int, str, str], ...]
     source: str
 
-    def __len__(self) -> int:
-        return len(self.table)
-
     def chunks(self) -> Iterator[list[tuple[int, Any]]]:
-        """(number, row) of each row, CHUNK_ROWS at a time; blank lines are passed over. A row that cannot be parsed is
-        an Unreadable."""
-        table = self.table.with_format("arrow")
-        for start in range(0, len(table), CHUNK_ROWS):
-            batch = table[start : start + CHUNK_ROWS]
-            if batch.column_names == [_LINE]:
-                lines = enumerate(batch.column(0).to_pylist(), start + 1)
+        """(number, row) of each row, CHUNK_ROWS at a time or fewer; blank lines are passed over. A row that cannot be
+        parsed is an Unreadable."""
+        start = 1
+        for batch in self.batches():
+            if batch.schema.names == [_LINE]:
+                lines = enumerate(batch.column(0).to_pylist(), start)
                 yield [(number, _parsed(line)) for number, line in lines if line.strip()]
             else:
-                yield list(enumerate(batch.to_pylist(), start + 1))
+                yield list(enumerate(batch.to_pylist(), start))
+            start += batch.num_rows
 
     def where(self, number: int) -> str:
         """How a person finds a row: "Line 3 of mine.jsonl"."""
@@ -83,13 +82,12 @@ class Raw:
 
 def open_local(path: Path, aside: Path) -> Raw:
     """The rows of a file, or of all files with SUFFIXES in a folder, in sorted order. A JSON file holds an array, or a
-    row on each line. The Arrow table is written to the file `aside` and mapped from there.
+    row on each line. They are copied into the Arrow file `aside` and read from there.
 
     Raises:
         DataError: nothing to read, a file that is none of these, is damaged, or has other columns than the first.
     """
     import pyarrow as pa
-    from datasets import Dataset
 
     files, places, first = local_files(path), [], 1
     writer, schema = None, None
@@ -109,7 +107,16 @@ def open_local(path: Path, aside: Path) -> Raw:
     if writer is None:
         raise DataError(f"{path} holds no rows: give the path of a file with some.")
     writer.close()
-    return Raw(Dataset.from_file(str(aside)), tuple(places), str(path))
+    return Raw(first - 1, lambda: read_batches(aside), tuple(places), str(path))
+
+
+def read_batches(arrow: Path) -> Iterator[pa.RecordBatch]:
+    """The record batches of an Arrow stream file, one at a time. Read, not mapped: what was once seen of a map counts
+    as memory of this process."""
+    import pyarrow as pa
+
+    with pa.OSFile(str(arrow)) as file, pa.ipc.open_stream(file) as batches:
+        yield from batches
 
 
 def local_files(path: Path) -> list[Path]:
@@ -137,7 +144,7 @@ def open_hub(hub: Hub, aside: Path, sleep: Callable[[float], None] = time.sleep)
     if hub.raw is not None:
         return replace(open_local(fetched(lambda: _downloaded(hub), hub.repo, sleep), aside), source=hub.repo)
     table = fetched(lambda: _loaded(hub), hub.repo, sleep)
-    return Raw(table, ((1, "Row", hub.repo),), hub.repo)
+    return Raw(len(table), lambda: _mapped_batches(table), ((1, "Row", hub.repo),), hub.repo)
 
 
 def fetched(load: Callable[[], T], repo: str, sleep: Callable[[float], None] = time.sleep) -> T:
@@ -176,6 +183,11 @@ def _loaded(hub: Hub) -> datasets.Dataset:
         for config in hub.configs or (None,)
     ]
     return datasets.concatenate_datasets(parts) if len(parts) > 1 else parts[0]
+
+
+def _mapped_batches(table: datasets.Dataset) -> Iterator[pa.RecordBatch]:
+    for chunk in table.with_format("arrow").iter(CHUNK_ROWS):
+        yield from chunk.to_batches()
 
 
 def _downloaded(hub: Hub) -> Path:
