@@ -1,6 +1,6 @@
 import pytest
 
-from xreasoner.verify.mathematics import quick_mathematics, same_mathematics
+from xreasoner.verify.mathematics import same_mathematics
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xreasoner.verify.numbers import parse_number, same_number, same_number_1dp, same_number_2dp
+from xreasoner.verify.numbers import parse_number, same_number
 
 NUMBERS = [
     ("18", 18), ("-3", -3), ("+3", 3), ("\u22123", -3), ("0018", 18), ("18.", 18), ("18.00", 18), (".5", "1/2"),

@@ -82,6 +82,12 @@ def last_boxed(text: str) -> str | None:
     return text[span[0] : span[1]].strip() if span else None
 
 
+def unboxed(answer: str) -> str:
+    """What is in the last box of an answer, or all of it where it has none."""
+    inside = last_boxed(answer)
+    return answer if inside is None else inside
+
+
 def final_line(text: str) -> str | None:
     """What the last line announces as the answer, or the last line itself where the one before it only announces
     ("Final Answer:"). None where it announces nothing or is longer than an answer's line."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from xreasoner.verify.extract import last_boxed
 from xreasoner.verify.numbers import undelimited
 from xreasoner.verify.units import cut_unit
 
@@ -19,14 +18,14 @@ _REWRITE: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"\\[dtc]?frac\s*(?![A-Za-z])"), r"\\frac"),
     (re.compile(r"(\\frac)([0-9])\s*(?=[0-9{])"), r"\1{\2}"),
     (re.compile(r"(\\frac\{[^{}]*\})\s*([0-9])"), r"\1{\2}"),
-    (re.compile(r",?\\! ?(?=[0-9]{3}(?![0-9]))|\{,\}(?=[0-9]{3}(?![0-9]))"), ""),  # 10,\!080  10{,}080
-    (re.compile(r"\\[!,;: ]|~"), " "),
+    (re.compile(r"(?<=[0-9])(?:,?\\!|\{,\}|\\,) ?(?=[0-9]{3}(?![0-9]))"), ""),  # 10,\!080  10{,}080  10\,080
+    (re.compile(r"(?<!\\)\\[!,;: ]|~"), " "),
     (re.compile(r"\\?%|\\text\s*\{\s*(?:%|percent)\s*\}|(?<=\d)\s*\bpercent\b"), ""),
     (re.compile(r"\\?[$]|[€£¥]|\\(?:pounds|euro)(?![A-Za-z])"), ""),
     (re.compile(r"\\?\bsqrt ?\(([^()]*)\)"), r"\\sqrt{\1}"),
     (re.compile("−"), "-"),
     (re.compile(r"^(?:\\approx|≈|[A-Za-z]\s*\\in(?![A-Za-z])|[A-Za-z][A-Za-z ]*[a-z] ?=(?!=))\s*"), ""),  # "Area = 9"
-    (re.compile(r"^([^=]*[^=A-Za-z<>!\s][^=<>!]*)=\s*([A-Za-z])$"), r"\2=\1"),  # 5 = x
+    (re.compile(r"^(?=[^=]*=[^=]*$)([^=]*[^=A-Za-z<>!\s][^=<>!]*)=\s*([A-Za-z])$"), r"\2=\1"),  # 5 = x
 ]
 _RECURRING = re.compile(r"(-?)([0-9]*)\.([0-9]{0,20})\\(?:overline|bar)\s*\{?([0-9]{1,20})\}?")
 _NOTHING = re.compile(
@@ -37,18 +36,18 @@ _THOUSANDS = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])")
 _MACRO = re.compile(r"\\(?:text|textrm|textbf|textit|mbox|mathrm|mathbf|mathit|operatorname)\s*\{([^{}]*)\}")
 _NAME = re.compile(r"\(?([^\W\d_]+(?:[ '’-][^\W\d_]+)*)\)?\.?")
 _RATIO = re.compile(r"[0-9]{1,9}(?: ?: ?[0-9]{1,9})+")
+_OPENING, _CLOSING = ("(", "[", "{", r"\{"), (")", "]", "}", r"\}")
 _BASE = re.compile(r"[0-9A-F]+ ?_ ?\{? ?([0-9]+) ?\}?")
 
 
 def tidy(text: str) -> tuple[str, str]:
-    """(an answer in one spelling, the unit that stood at its end or ""). The last box is cut out first; delimiters,
-    percent and currency signs, thousands separators and sizes of brackets are dropped.
+    """(an answer in one spelling, the unit that stood at its end or ""). Delimiters, percent and currency signs,
+    thousands separators and sizes of brackets are dropped.
 
-    >>> tidy(r"so $\\boxed{\\$32,\\!348 \\text{ dollars}}$")
+    >>> tidy(r"$\\$32,\\!348 \\text{ dollars}$")
     ('32348', 'dollars')
     """
-    boxed = last_boxed(text)
-    text = undelimited(text if boxed is None else boxed)
+    text = undelimited(text)
     for pattern, spelling in _REWRITE:
         text = pattern.sub(spelling, text)
     if thousands := _THOUSANDS.match(text):
@@ -74,8 +73,7 @@ def same_writing(answer: str, gold: str) -> tuple[bool, str] | None:
     """What the writing alone tells of two tidy answers, None where it takes mathematics to say.
 
     Names compare as names, whatever their case ("\\text{Evelyn}", "evelyn"; but not "east" and "seat"), single letters
-    as symbols; ratios and times by their parts. A tuple is neither a set nor a list, a base that is written out must
-    be the gold's.
+    as symbols; ratios and times by their parts. A base that is written out must be the gold's.
     """
     gold_name, answer_name = _NAME.fullmatch(_MACRO.sub(r"\1", gold)), _NAME.fullmatch(_MACRO.sub(r"\1", answer))
     if gold_name and answer_name:
@@ -89,8 +87,6 @@ def same_writing(answer: str, gold: str) -> tuple[bool, str] | None:
     if _RATIO.fullmatch(gold) and _RATIO.fullmatch(answer):
         parts = [[int(part) for part in side.split(":")] for side in (gold, answer)]
         return parts[0] == parts[1], "ratio"
-    if {_form(gold), _form(answer)} in ({"tuple", "set"}, {"tuple", "list"}):
-        return False, "other notation"
     gold_base, answer_base = _BASE.fullmatch(gold), _BASE.fullmatch(answer)
     # A base left out is taken to be the one that the question asked for; one written out must be it.
     if answer_base and answer_base[1] != (gold_base[1] if gold_base else "10"):
@@ -104,20 +100,25 @@ def same_letters(answer: str, gold: str) -> bool:
     return one == other or {letter.lower() for letter in one} != {letter.lower() for letter in other}
 
 
-def _form(text: str) -> str:
-    """tuple (or interval), set, list, or other, by the brackets and by a comma outside of inner ones."""
-    opens, closes = ("(", "[", "{", r"\{"), (")", "]", "}", r"\}")
-    depth, comma, whole = 0, False, True
+def split_parts(text: str) -> tuple[str, list[str]]:
+    """("tuple" (an interval too), "set", "list", or "other"; its parts), by the brackets around a tidy text and the
+    commas outside of inner ones.
+
+    >>> split_parts("(1, f(2,3)]"), split_parts("1, 2"), split_parts("(1)+(2)")
+    (('tuple', ['1', 'f(2,3)']), ('list', ['1', '2']), ('other', ['(1)+(2)']))
+    """
     tokens = re.findall(r"\\.|.", text, re.DOTALL)
-    bracketed = bool(tokens) and tokens[0] in ("(", "[", r"\{") and tokens[-1] in (")", "]", r"\}")
-    for number, token in enumerate(tokens):
-        depth += (token in opens) - (token in closes)
-        comma |= token == "," and depth == bracketed
-        whole &= depth > 0 or number == len(tokens) - 1
-    if not comma and not (bracketed and whole and tokens[0] == r"\{"):
-        return "other"
-    if not bracketed:
-        return "list"
-    if not whole:
-        return "other"
-    return "set" if tokens[0] == r"\{" else "tuple"
+    bracketed = len(tokens) > 1 and tokens[0] in ("(", "[", r"\{") and tokens[-1] in (")", "]", r"\}")
+    parts, depth = [""], 0
+    for token in tokens[1:-1] if bracketed else tokens:
+        depth += (token in _OPENING) - (token in _CLOSING)
+        if depth < 0:  # the first bracket closes before the end: (1) + (2)
+            return "other", [text]
+        if token == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += token
+    parts = [part.strip() for part in parts]
+    if len(parts) == 1 and not (bracketed and tokens[0] == r"\{"):
+        return "other", [text]
+    return ("list" if not bracketed else "set" if tokens[0] == r"\{" else "tuple"), parts

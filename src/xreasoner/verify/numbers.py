@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import partial
 from typing import NamedTuple
 
-from xreasoner.verify.extract import last_boxed
+from xreasoner.verify.extract import unboxed
 
 _LONGEST_NUMBER = 200  # characters, units and delimiters included
 
@@ -110,8 +110,7 @@ def same_number(
     gold_value = parse_number(gold)
     if gold_value is None:
         raise ValueError(f"gold {gold[:80]!r}: not a number")
-    boxed = last_boxed(answer)
-    value = parse_number(answer if boxed is None else boxed)
+    value = parse_number(unboxed(answer))
     if value is None:
         return False, "not a number"
     if places is None:

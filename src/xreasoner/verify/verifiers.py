@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from xreasoner.errors import DataError
@@ -48,7 +49,7 @@ VERIFIERS: dict[str, Verifier] = {
     "number-2dp": Verifier(same_number_2dp),
     "choice": Verifier(same_choice),
     "math": Verifier(same_mathematics, isolated=True, quick=quick_mathematics),
-    "math-2dp": Verifier(same_mathematics_2dp, isolated=True),
+    "math-2dp": Verifier(same_mathematics_2dp, isolated=True, quick=partial(quick_mathematics, places=2)),
 }
 
 

@@ -1,0 +1,80 @@
+"""Numbers as GSM8K, MathVista and MathVision ask for them."""
+
+from case_tables import BROKEN, RIGHT, WRONG, table
+
+GSM8K = [
+    ("18", "18", RIGHT),
+    ("18", "$18", RIGHT),
+    ("18", "18 dollars", RIGHT),
+    ("18", r"$18\text{ dollars}$", RIGHT),
+    ("18", r"\boxed{\$18}", RIGHT),
+    ("18", "18.00", RIGHT),
+    ("18", "18.", RIGHT),
+    ("18", "018", RIGHT),
+    ("18", "x = 18", RIGHT),
+    ("18", "**18**", RIGHT),
+    ("18", "36/2", RIGHT),
+    ("18", "19", WRONG),
+    ("18", "180", WRONG),
+    ("18", "-18", WRONG),
+    ("18", "18 or 20", WRONG, "two numbers"),
+    ("18", "16 + 2", WRONG, "a sum is no number: the verifier `math` carries it out"),
+    ("18", "eighteen", WRONG, "words are read by the verifier `math` alone"),
+    ("18", "the answer is 18", WRONG, "a number in prose is no answer"),
+    ("18", "18%", RIGHT, "a sign on one side only is dropped"),
+    ("2,125", "2125", RIGHT),
+    ("2125", "2,125", RIGHT),
+    ("2125", "2 125", WRONG, "known: a space between thousands"),
+    ("2125", "2,1,25", WRONG),
+    ("-10", "-10", RIGHT),
+    ("-10", "\u221210", RIGHT),
+    ("-10", "10", WRONG),
+    ("2000000", "2 million", RIGHT),
+    ("1500", "1.5k", RIGHT),
+    ("0.25", "25%", WRONG, "25 is not 0.25"),
+    ("25", "25%", RIGHT),
+    ("0.1", "0.1000000000000000000001", WRONG, "exact"),
+    ("3", "\u0663", WRONG, "digits of other scripts are not read"),
+    ("6", "6 feet 2 inches", WRONG),
+    ("12", "12:00", WRONG),
+    ("5", "5e0", WRONG),
+    ("5", "1/0", WRONG),
+    ("5", "nan", WRONG),
+    ("ten", "10", BROKEN, "the gold is no number"),
+    ("", "10", BROKEN),
+    ("3-4", "3", BROKEN),
+]
+ONE_PLACE = [
+    ("1.2", "1.2", RIGHT),
+    ("1.2", "1.23", RIGHT, "MathVista rounds what it was told to give with one decimal"),
+    ("1.2", "1.25", RIGHT, "a tie goes to the even digit, as in Python"),
+    ("1.2", "1.26", WRONG),
+    ("1.2", "6/5", RIGHT),
+    ("2", "2.04", RIGHT),
+]
+TWO_PLACES = [
+    ("0.33", "1/3", RIGHT),
+    ("0.33", "0.333", RIGHT),
+    ("0.33", "0.34", WRONG),
+    ("3.14", "3.14159", RIGHT),
+    ("3.14", "3.1", WRONG),
+]
+FORMULAS_TO_TWO_PLACES = [
+    (r"\frac{1}{3}", "0.33", RIGHT, "MathVision compares values rounded to two decimals"),
+    (r"\sqrt{2}", "1.41", RIGHT),
+    (r"\sqrt{2}", "1.42", WRONG),
+    (r"\sqrt{2}", "1.4", WRONG),
+    ("12", "12", RIGHT),
+    ("12", "12.001", RIGHT),
+    ("12", "13", WRONG),
+    (r"\text{C}", "C", RIGHT),
+    ("(3,-4)", "(3, -4)", RIGHT),
+    ("(3,-4)", "(-4, 3)", WRONG),
+]
+
+CASES = [
+    *table("number", GSM8K),
+    *table("number-1dp", ONE_PLACE),
+    *table("number-2dp", TWO_PLACES),
+    *table("math-2dp", FORMULAS_TO_TWO_PLACES),
+]
