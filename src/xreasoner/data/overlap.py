@@ -22,7 +22,7 @@ FUZZY_CHARACTERS = 50  # shorter texts are never "fuzzy": stems such as "What is
 
 _LONGEST = 2**16 - 1  # characters of a text that are compared fuzzily, so that counts fit 16 bits
 _NONE = np.iinfo(np.int64).max
-_ROWS, _COLUMNS = 256, 1024  # of a block of pairs
+_ROWS, _COLUMNS = 64, 4096  # of a block of pairs
 _LETTERS = 91  # code points are counted modulo this, which keeps a-z, 0-9 and the space apart
 
 # Scripts without spaces between words: Thai and Lao, Burmese, Khmer, kana, Han.
