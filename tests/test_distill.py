@@ -14,7 +14,7 @@ from xreasoner.distill import PROBLEMS, SAMPLES, TRACES, Sample, SamplerTeacher,
 from xreasoner.errors import DataError, RunError
 from xreasoner.rollout.reply import NoReply, Reply
 from xreasoner.rollout.scripted import ScriptedSampler
-from xreasoner.types import Completion, Example, Message, Prompt, SamplingParams
+from xreasoner.types import Completion, Example, Message, Prompt, SamplingParams, Verdict
 
 SPEC = DistillSpec(
     teacher="base", data={"name": "micro-math"}, samples_per_question=2, think_budget=6, answer_budget=4, keep="all"
@@ -189,6 +189,23 @@ def test_a_teacher_that_is_gone_stops_the_run_and_one_that_refuses_some_does_not
     assert len(never.asked) == 32
     with pytest.raises(RunError, match=r"answered none of the 2 questions \(no connection: 4 times\)"):
         distill(SPEC, questions(2), fail_after(0, False), tmp_path / "few", 0, silent)
+
+
+def test_failures_between_answers_do_not_stop_the_run(tmp_path: Path) -> None:
+    teacher = Told(lambda i, j: NoReply("HTTP 500") if j else RIGHT)
+    assert distill(SPEC, questions(40), teacher, tmp_path, 0, silent)["failed"] == 40
+
+
+def test_a_broken_verifier_is_not_a_wrong_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes = {"q0": ["correct", "verifier_error"], "q1": ["verifier_error"] * 2, "q2": ["wrong", "correct"]}
+
+    def judge(pairs: Sequence[tuple[Example, str]]) -> list[Verdict]:
+        return [Verdict(outcomes[example.id].pop(0)) for example, _ in pairs]  # type: ignore[arg-type]
+
+    monkeypatch.setattr("xreasoner.distill.outcome.verify_many", judge)
+    summary = distill(SPEC, questions(3), Told(lambda i, j: RIGHT), tmp_path, 0, silent)
+    assert {r.id: r.tags["pass_rate"] for r in read_jsonl(tmp_path / PROBLEMS)} == {"q0": "1", "q2": "0.5"}
+    assert (summary["pass_rate"], summary["sampled"], summary["always"]) == (2 / 3, 6, 1)
 
 
 def test_what_no_verifier_can_judge_is_refused_before_anything_is_asked(tmp_path: Path) -> None:

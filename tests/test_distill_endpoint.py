@@ -106,6 +106,30 @@ def test_requests_at_once(tmp_path: Path) -> None:
     assert server.most_at_once == AT_ONCE
 
 
+class Crowded:
+    """A model that takes any number of questions at a time, and tells how many came."""
+
+    open = most = 0
+    closed = False
+
+    async def chat(self, messages: Any, *, max_tokens: int, temperature: float, seed: int) -> Reply:
+        self.open += 1
+        self.most = max(self.most, self.open)
+        await asyncio.sleep(0.001 * (seed % 5))
+        self.open -= 1
+        return Reply("<think>a</think> <answer>5</answer>", "natural", "eos")
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def test_a_model_that_sets_no_limit_is_asked_no_more_at_once(tmp_path: Path) -> None:
+    model = Crowded()
+    distill(spec_of("http://unused"), questions(20), ChatTeacher(model, "m", 3), tmp_path, 0, lambda event: None)
+    assert model.most == 3
+    assert model.closed
+
+
 def test_a_key_that_is_refused_stops_the_run_and_what_was_paid_for_is_kept(tmp_path: Path) -> None:
     def until(n: int) -> Any:
         return lambda request: right(request, wait=0.2) if request.number < n else status(401)
