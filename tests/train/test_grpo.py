@@ -150,6 +150,7 @@ def test_what_refill_puts_in_is_what_is_trained_on(tower, tmp_path, monkeypatch)
         tuple(ids[mask.bool()].tolist()) for ids, mask in zip(batch["prompt_ids"], batch["prompt_mask"], strict=True)
     ][:8:4] == prompts
     assert (trainer._refilled, len(trainer._extra), len(trainer._rows)) == (2, 8, 16)
+    assert [stream for stream, _ in trainer._further()] == [4, 5]  # 0 to 3 are the step's own prompts'
 
 
 class Stop(Exception):

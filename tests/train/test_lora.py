@@ -148,6 +148,14 @@ def test_a_broken_run_goes_on_to_the_same_bits(tower, tmp_path, kind, changes):
     assert same(tmp_path / "whole", tmp_path / "again")
 
 
+@pytest.mark.parametrize("kind", ["sft", "rl"])
+def test_adapters_start_by_the_recipes_seed(tower, tmp_path, kind):
+    for luck in (1, 2):
+        torch.manual_seed(luck)
+        TRAIN[kind](tower, tmp_path / str(luck), **({"epochs": 1} if kind == "sft" else {"steps": 1}))
+    assert same(tmp_path / "1", tmp_path / "2")
+
+
 def make_trainer(tower, folder, **changes):
     from transformers import set_seed
 
