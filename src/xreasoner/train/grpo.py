@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import set_seed
 from trl import GRPOConfig
 
 from xreasoner.config import RlSpec
@@ -68,7 +67,6 @@ def train_rl(
     config = grpo_config(spec, checkpoints, seed)
     model, adapters = load_start(spec, tower_dir)
     tokenizer = load_tokenizer(tower_dir)
-    set_seed(seed)  # adapters start at random
     trainer = RlTrainer(spec, examples, model, tokenizer, config, progress, adapters)
     resumed = newest_whole(checkpoints)
     trainer.train(resume_from_checkpoint=resumed and str(resumed))
