@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,8 @@ from xreasoner.types import Example, Outcome
 from xreasoner.verify.verifiers import verify_many
 
 KINDS = ("math", "choice", "number")
-_CHUNK = 4096  # rows that are in memory at a time
+_CHUNK = 1024  # rows that are in memory at a time
+_MOST_WORKERS = 8
 
 
 def score_file(path: Path, out: Path) -> dict[str, int]:
@@ -35,9 +37,10 @@ def score_file(path: Path, out: Path) -> dict[str, int]:
         pass  # a bad line is found before any is judged
     counts = Counter(dict.fromkeys(get_args(Outcome), 0))
     rows = _rows(path)
+    workers = min(_MOST_WORKERS, os.cpu_count() or 2)
     with disk_guard(out.parent), whole_file(out) as f:
         while chunk := list(itertools.islice(rows, _CHUNK)):
-            verdicts = verify_many([(example, row["text"]) for row, example in chunk])
+            verdicts = verify_many([(example, row["text"]) for row, example in chunk], workers)
             for (row, _), verdict in zip(chunk, verdicts, strict=True):
                 counts[verdict.outcome] += 1
                 added = {"outcome": verdict.outcome, "extracted": verdict.extracted, "method": verdict.method}

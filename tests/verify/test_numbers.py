@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xreasoner.verify.numbers import parse_number, same_number
+from xreasoner.verify.numbers import parse_number, same_number, same_number_1dp, same_number_2dp
 
 NUMBERS = [
     ("18", 18), ("-3", -3), ("+3", 3), ("\u22123", -3), ("0018", 18), ("18.", 18), ("18.00", 18), (".5", "1/2"),
@@ -93,3 +93,20 @@ def test_long_numbers_take_no_time(piece):
     for length in (200, 1_000_000):
         assert parse_number((piece * length)[:length]) is None or length == 200
     assert time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "one", "two"),
+    [
+        ("1.23", "1.2", True, False),
+        ("1.25", "1.2", True, False),  # a tie goes to the even digit
+        ("1.251", "1.3", True, False),
+        ("1/3", "0.33", True, True),
+        ("0.335", "0.33", True, False),
+        ("0.3349", "0.33", True, True),
+        ("-1.26", "-1.3", True, False),
+        ("none", "1", False, False),
+    ],
+)
+def test_numbers_to_so_many_decimals(answer, gold, one, two):
+    assert (same_number_1dp(answer, gold)[0], same_number_2dp(answer, gold)[0]) == (one, two)

@@ -28,6 +28,12 @@ def deaf():
 def crash():
     os._exit(7)
 
+def crash_once(mark):
+    if not os.path.exists(mark):
+        open(mark, "w").close()
+        os._exit(7)
+    return "done"
+
 def fail(text):
     raise KeyError(text)
 
@@ -74,6 +80,26 @@ def test_hanging_and_crashing_jobs_are_killed_and_the_others_answer(judges):
     assert "no reply within 1 s" in replies[0][1]
     assert "MemoryError" in replies[5][1]
     assert len({replies[1][1], replies[3][1], replies[6][1]}) == 3  # each killed one was replaced
+
+
+def test_batches_keep_the_limit_of_each_job_and_every_reply(judges):
+    jobs = [(judges, "double", [n]) for n in range(200)]
+    jobs[3] = jobs[150] = (judges, "forever", [])
+    jobs[70] = (judges, "crash", [])
+    replies = pool.run_jobs(jobs, 1.0, workers=2)
+    assert [n for n, (ok, _) in enumerate(replies) if not ok] == [3, 70, 150]
+    assert all(value == [n, n] for n, (ok, value) in enumerate(replies) if ok)
+    assert (replies[3][1], replies[70][1]) == ("no reply within 1 s", "the worker crashed")
+
+
+def test_a_job_whose_worker_died_unprovoked_is_run_again(judges, tmp_path):
+    jobs = [(judges, "double", [1]), (judges, "crash_once", [str(tmp_path / "mark")]), (judges, "double", [2])]
+    assert pool.run_jobs(jobs, 5, workers=1) == [(True, [1, 1]), (True, "done"), (True, [2, 2])]
+
+
+def test_a_message_larger_than_any_pipe(judges):
+    jobs = [(judges, "double", ["x" * 300_000]) for _ in range(40)]
+    assert all(ok for ok, _ in pool.run_jobs(jobs, 5, workers=2))
 
 
 def test_an_exception_is_a_reply(judges):

@@ -1,3 +1,4 @@
+import importlib
 import subprocess
 import sys
 import threading
@@ -81,6 +82,59 @@ def test_hanging_answers_are_wrong_and_the_others_are_judged(monkeypatch):
     assert found["verdicts"][1] == Verdict("wrong", "10^{10^{10}}", "answer tag, no reply within 1 s")
 
 
+FRAGILE = """
+import os
+
+def fragile(answer, gold, options):
+    for text in (answer, gold):
+        if text == "crash":
+            os._exit(7)
+        if text == "hang":
+            while True:
+                pass
+        if text == "raise":
+            raise KeyError(text)
+    return answer == gold, "fragile"
+"""
+
+
+def test_what_breaks_a_verifier_is_wrong_unless_the_gold_does_it_too(monkeypatch, tmp_path):
+    (tmp_path / "fragile_judge.py").write_text(FRAGILE)
+    pool.close_workers()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(verifiers, "LIMIT_SECONDS", 1.0)
+    judge = importlib.import_module("fragile_judge").fragile
+    monkeypatch.setitem(VERIFIERS, "fragile", Verifier(judge, isolated=True))
+    answers, golds = ["crash", "hang", "raise", "3", "4"], ["hang", "raise"]
+    pairs = [(example("fragile", "3"), f"<answer>{answer}</answer>") for answer in answers]
+    pairs += [(example("fragile", gold), "<answer>3</answer>") for gold in golds]
+    found = verify_many(pairs)
+    pool.close_workers()
+    assert [v.outcome for v in found] == ["wrong"] * 3 + ["correct", "wrong"] + ["verifier_error"] * 2
+    assert [v.method for v in found[:3]] == [
+        *("answer tag, the worker crashed", "answer tag, no reply within 1 s", "answer tag, KeyError: 'raise'"),
+    ]
+
+
+def test_a_case_is_judged_once(monkeypatch):
+    sent = []
+
+    def count(jobs, limit_seconds, workers):
+        sent.extend(jobs)
+        return [(True, (True, "counted"))] * len(jobs)
+
+    monkeypatch.setattr(verifiers, "run_jobs", count)
+    pairs = [(example("math", "x+1"), f"<answer>1+{x}</answer>") for x in "xyxyx"]
+    assert [v.outcome for v in verify_many(pairs)] == ["correct"] * 5
+    assert len(sent) == 2
+
+
+def test_an_answer_may_be_read_and_still_be_none():
+    both = verify(example("choice", "B", ("Yes", "No")), "<answer>A and B</answer>")
+    assert both == Verdict("no_answer", None, "answer tag, two letters")
+    assert both.reward == 0
+
+
 def test_a_verifier_that_raises_is_an_error_not_a_crash(monkeypatch):
     def broken(answer, gold, options):
         raise RecursionError("too deep")
@@ -104,6 +158,8 @@ def test_a_verifier_that_raises_is_an_error_not_a_crash(monkeypatch):
         ("choice", "B", ("Yes", "No"), "correct"),
         ("choice", "No", ("Yes", "No"), "correct"),
         ("choice", "C", ("Yes", "No"), "verifier_error"),
+        ("number-1dp", "1.2", (), "correct"),
+        ("math-2dp", "\\frac{1}{3}", (), "correct"),
         ("math", "\\left( 3, \\frac{\\pi}{2} \\right)", (), "correct"),
         ("math", "\\frac{1}{2", (), "verifier_error"),  # no answer could be held against it, not even a wrong one
         ("exact", "</answer>", (), "no_answer"),
