@@ -153,9 +153,14 @@ def test_openthoughts_metadata_by_hand():
 
 @pytest.mark.parametrize(
     ("row", "choices", "gold"),
-    [(medqa(40), 4, "B"), (medqa(40, 5, "E"), 5, "E"), (medqa_source(40), 5, "E")],
+    [
+        (medqa(40), 4, "B"),
+        (medqa(40, 5, "E"), 5, "E"),
+        (medqa_source(40), 5, "E"),
+        (medqa(40) | {"options": {**medqa(40)["options"], "E": None}}, 4, "B"),  # Parquet, rows of four and of five
+    ],
 )
-def test_medqa_in_its_three_forms(row, choices, gold):
+def test_medqa_in_its_forms(row, choices, gold):
     made = example("medqa", row, choices=choices)
     assert made.options == tuple(f"drug {letter}" for letter in "abcde"[:choices])
     assert (made.gold, made.verifier, made.response) == (gold, "choice", None)

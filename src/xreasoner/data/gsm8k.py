@@ -18,6 +18,6 @@ def to_example(row: Any, name: str, options: Mapping[str, Any], template: str) -
     solution, _, gold = text_of(row, "answer").rpartition(_MARK)
     solution, gold = solution.strip(), gold.strip().replace(",", "")
     if not solution or not gold:
-        raise Unfit("no gold", f"has an `answer` that does not end in {_MARK} and a number: mend or remove the row.")
+        raise Unfit("no gold", f"has an `answer` that is no solution with {_MARK} and a number at its end: mend it.")
     tags = {"domain": "math", "steps": str(max(1, solution.count("<<")))}
     return example_of(name, question, template, gold, "number", as_reply(solution, gold), tags)

@@ -27,7 +27,7 @@ from xreasoner.data.sources import Raw, Unreadable
 from xreasoner.data.tally import Audit, Tally
 from xreasoner.data.twins import Twins
 from xreasoner.errors import DataError
-from xreasoner.files import whole_folder, write_json
+from xreasoner.files import disk_guard, whole_folder, write_json
 from xreasoner.types import Example
 from xreasoner.verify.verifiers import verify_many
 
@@ -67,6 +67,7 @@ def prepare(
     with ExitStack() as stack:
         if out is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xreasoner-")))
+            stack.enter_context(disk_guard(folder))
         else:
             folder = stack.enter_context(whole_folder(out))
         sorter = _Sorter(spec, purpose, against, open_rows(spec, folder), folder)

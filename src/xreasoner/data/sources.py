@@ -216,8 +216,7 @@ def _batches(file: Path, unit: str) -> Iterator[pa.RecordBatch]:
         import pyarrow.parquet as pq
 
         with pq.ParquetFile(file) as parquet:
-            for batch in parquet.iter_batches(CHUNK_ROWS):
-                yield batch.replace_schema_metadata()  # else images would be decoded
+            yield from parquet.iter_batches(CHUNK_ROWS)
     elif unit == "Row":
         yield from _line_batches(json.dumps(row).encode() for row in _array(file))
     else:

@@ -39,14 +39,28 @@ class Twins:
             np.frombuffer(a, dtype=np.uint64) if a else np.zeros(0, np.uint64)
             for a in (self._questions, self._golds, self._responses)
         )
-        order = np.lexsort((responses, golds, questions))  # stable: of equal rows, the earliest comes first
-        q, g, r = questions[order], golds[order], responses[order]
+        duplicate, conflict = np.zeros(len(questions), bool), np.zeros(len(questions), bool)
+        rows = _shared(questions)
+        rows = rows[
+            np.lexsort((responses[rows], golds[rows], questions[rows]))
+        ]  # stable: of equals, the earliest first
+        q, g, r = questions[rows], golds[rows], responses[rows]
         same = q[1:] == q[:-1]
-        duplicate, conflict = np.zeros(len(q), bool), np.zeros(len(q), bool)
-        duplicate[order[1:]] = same & (g[1:] == g[:-1]) & (r[1:] == r[:-1])
+        duplicate[rows[1:]] = same & (g[1:] == g[:-1]) & (r[1:] == r[:-1])
         at_odds = same & (g[1:] != g[:-1]) & (g[:-1] != 0)  # rows without a gold sort first
-        conflict[:] = np.isin(questions, q[1:][at_odds])
+        conflict[rows] = np.isin(q, q[1:][at_odds])
         return duplicate, conflict
+
+
+def _shared(hashes: np.ndarray) -> np.ndarray:
+    """The rows, ascending, whose hash another row has too: few, so that what is done to them takes no memory."""
+    order = np.argsort(hashes, kind="stable")
+    sorted_hashes = hashes[order]
+    same = sorted_hashes[1:] == sorted_hashes[:-1]
+    shared = np.zeros(len(hashes), bool)
+    shared[1:] |= same
+    shared[:-1] |= same
+    return np.sort(order[shared])
 
 
 def same_text(text: str) -> str:
