@@ -24,6 +24,9 @@ _REWRITE: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"\\?[$]|[€£¥]|\\(?:pounds|euro)(?![A-Za-z])"), ""),
     (re.compile(r"\\?\bsqrt ?\(([^()]*)\)"), r"\\sqrt{\1}"),
     (re.compile("−"), "-"),
+    (re.compile(r"\^ ?-([0-9]+)"), r"^{-\1}"),  # 10^-5, as it is typed
+    (re.compile(r"^(-?[0-9]+(?:\.[0-9]*)?)[eE]\+?(-?[0-9]{1,3})$"), r"\1 \\times 10^{\2}"),
+    (re.compile(r"(?<=[0-9]) ?(?:\^ ?\{?)? ?(?:\\text ?\{)? ?(?:st|nd|rd|th) ?\}{0,2}$"), ""),  # 9th
     (re.compile(r"^(?:\\approx|≈|[A-Za-z]\s*\\in(?![A-Za-z])|[A-Za-z][A-Za-z ]*[a-z] ?=(?!=))\s*"), ""),  # "Area = 9"
     (re.compile(r"^(?=[^=]*=[^=]*$)([^=]*[^=A-Za-z<>!\s][^=<>!]*)=\s*([A-Za-z])$"), r"\2=\1"),  # 5 = x
 ]
@@ -48,11 +51,13 @@ def tidy(text: str) -> tuple[str, str]:
     ('32348', 'dollars')
     """
     text = undelimited(text)
+    dollars = "dollar" if r"\$" in text else ""
     for pattern, spelling in _REWRITE:
         text = pattern.sub(spelling, text)
     if thousands := _THOUSANDS.match(text):
         text = thousands[0].replace(",", "") + text[thousands.end() :]
     text, unit = cut_unit(undelimited(text))
+    unit = unit or dollars
     text = " ".join(text.split())
     if _NOTHING.fullmatch(bare := _MACRO.sub(r"\1", text).strip(" .")):
         return r"\emptyset", ""
@@ -84,6 +89,8 @@ def same_writing(answer: str, gold: str) -> tuple[bool, str] | None:
         if names[0] == names[1] or in_text or re.search(r"[^\W\d_]{4}", gold):
             return names[0] == names[1], "name"
         return None  # "xy" may well be "yx"
+    if _MACRO.search(gold + answer) and _unwrapped(gold) == _unwrapped(answer):
+        return True, "same words"
     if _RATIO.fullmatch(gold) and _RATIO.fullmatch(answer):
         parts = [[int(part) for part in side.split(":")] for side in (gold, answer)]
         return parts[0] == parts[1], "ratio"
@@ -92,6 +99,10 @@ def same_writing(answer: str, gold: str) -> tuple[bool, str] | None:
     if answer_base and answer_base[1] != (gold_base[1] if gold_base else "10"):
         return False, "other base"
     return None
+
+
+def _unwrapped(text: str) -> str:
+    return "".join(_MACRO.sub(r"\1", text).split())
 
 
 def same_letters(answer: str, gold: str) -> bool:

@@ -11,7 +11,8 @@ _SPELLINGS = {
     "gram": "g gm", "kilogram": "kg kilo", "milligram": "mg", "pound": "lb", "ounce": "oz", "ton": "tonne",
     "second": "s sec", "minute": "min", "hour": "h hr", "day": "", "week": "wk", "month": "", "year": "yr",
     "dollar": "usd buck", "cent": "¢", "euro": "eur", "rupee": "rs", "degree": "deg °", "radian": "rad",
-    "litre": "l liter", "millilitre": "ml milliliter", "gallon": "gal", "mph": "", "kmh": "kph kmph",
+    "litre": "l liter", "millilitre": "ml milliliter", "gallon": "gal", "mile hour": "mph",
+    "kilometre hour": "kmh kph kmph",
     "unit": "", "people": "person", "student": "", "child": "children", "man": "men", "woman": "women",
 }  # fmt: skip
 _UNIT = {word: unit for unit, words in _SPELLINGS.items() for word in (unit, *words.split())}
@@ -31,7 +32,7 @@ _TAIL = re.compile(
 # After these words what stands before them is not the whole answer: "5 or more", "2 and a half", "3 quarters".
 _NOT_UNITS = re.compile(
     r"\b(?:and|or|to|plus|minus|times|over|hal(?:f|ves)|thirds?|quarters?|fourths?|fifths?|tenths?|less|more|than|not|"
-    r"squared|cubed|mod|factorial|base|[ex][23]?)\b|\d",
+    r"squared|cubed|mod|factorial|base|[ap]\.?m|[ex][23]?)\b|\d",
     re.IGNORECASE,
 )
 _LONGEST = 60
@@ -77,5 +78,5 @@ def _canonical(text: str) -> list[str] | None:
         unit = _UNIT.get(word) or _UNIT.get(word.removesuffix("s")) or _UNIT.get(word.removesuffix("es"))
         if unit is None:
             return None
-        found.append(unit)
+        found += unit.split()
     return found or None
