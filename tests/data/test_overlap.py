@@ -39,7 +39,8 @@ def kinds(evaluated, *texts):
         ("soft\u00adware\u200b", "software"),
         ("求 x² 的值。", "求x2的值"),
         ("东京 大阪", "东京大阪"),
-        ("किताब क्या", "किताब, क्या!"),
+        ("to\u0332tal", "total"),
+        ("किताब क्या", "कताब, कय!"),
     ],
 )
 def test_exact_is_the_same_words(text, same):
@@ -124,6 +125,16 @@ def test_the_first_kind_and_the_lowest_place():
         Hit("first", "fuzzy", 1),
         None,
     ]
+
+
+def test_of_several_the_lowest_place_in_every_order():
+    copies = [f"{numbered(13)} tail{i}" for i in range(300)]  # one run in all of them
+    assert find(copies, f"x {numbered(13)}") == [Hit("b", "13-gram", 0)]
+    apart = ["nothing", numbered(13, 20), numbered(13, 40)]
+    assert find(apart, f"{numbered(13, 40)} and {numbered(13, 20)}") == [Hit("b", "13-gram", 1)]
+    near = altered(COWS, 8)
+    for evaluated in ([f"{near} now", near], [near, f"{near} now"]):
+        assert find(["nothing", *evaluated], altered(COWS, 7)) == [Hit("b", "fuzzy", 1)]
 
 
 def test_nothing_to_compare_with():
