@@ -90,8 +90,9 @@ def show(audit: Audit, rows: Mapping[str, list[int]], console: Console) -> None:
     for reason, n in audit.quarantined.items():
         some = ", ".join(f"{row:,}" for row in rows.get(reason, ())) + (", …" if n > _SHOWN_ROWS else "")
         fates.add_row(reason, f"{n:,}", f"{_share(n, audit.rows)}: row{'s' if n > 1 else ''} {some}")
-    passed = round((audit.gold_pass_rate or 0) * audit.golds)
-    fates.add_row("golds that pass", f"{passed:,}", f"{_share(passed, audit.golds)} of {audit.golds:,}")
+    if audit.gold_pass_rate is not None:
+        passed = round(audit.gold_pass_rate * audit.golds)
+        fates.add_row("golds that pass", f"{passed:,}", f"{_share(passed, audit.golds)} of {audit.golds:,}")
     console.print(fates)
     lengths = Table("characters", title="length", title_justify="left")
     lengths.add_column("questions", justify="right")
@@ -112,7 +113,7 @@ def show(audit: Audit, rows: Mapping[str, list[int]], console: Console) -> None:
 
 
 def _share(n: int, of: int) -> str:
-    return f"{n / of:.1%}" if of else "none"
+    return f"{n / of:.1%}" if of else ""
 
 
 def _forms(name: str, path: Path | None) -> Iterator[DataSpec]:

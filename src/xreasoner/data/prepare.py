@@ -1,5 +1,5 @@
-"""From raw rows to what a stage trains on: every row has its fate, and the memory it takes does not grow with the rows
-(40 bytes each apart).
+"""From raw rows to what a stage trains on: every row has its fate, and the memory it takes does not grow with the rows,
+but for 32 bytes each.
 
     folder/  rows.arrow        the kept rows
              quarantined.jsonl {"row", "id", "reason", "detail", "excerpt"} of each other one

@@ -61,7 +61,7 @@ class Prepared(Sequence[Example]):
     def __getitem__(self, index: int | slice) -> Example | list[Example]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        return _to_example(self._table[index])
+        return _to_example(self._table[int(index)])
 
     def __iter__(self) -> Iterator[Example]:
         for batch in read_batches(self._path):
