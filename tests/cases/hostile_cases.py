@@ -61,9 +61,9 @@ ANSWERS = [
     ("5", "\\input{/etc/passwd}", WRONG),
     ("5", "\\def\\x{\\x}\\x", WRONG),
     ("5", "O" * 50, WRONG),
-    ("\ud800", "5", WRONG, "an odd gold is still a text, which another may equal"),
-    ("\ud800", "\ud800", RIGHT, "the same"),
-    ("\x00", "5", WRONG, "the same"),
+    ("\ud800", "5", BROKEN, "no formula, and so no gold"),
+    ("\ud800", "\ud800", BROKEN, "the same"),
+    ("\x00", "5", BROKEN, "the same"),
 ]
 TEXTS = [
     ("<think>" * 20_000, NONE),

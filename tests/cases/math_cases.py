@@ -355,6 +355,8 @@ GOLDS_THAT_CANNOT_BE_USED = [
     ("5}", "5", BROKEN),
     ("{" * 11 + "5" + "}" * 11, "5", BROKEN, "nested deeper than math-verify can take"),
     ("5+0" * 1000, "5", BROKEN, "longer than any formula"),
+    ("x +", "x +", BROKEN, "what math-verify cannot read is not compared as a text"),
+    ("1/0", "5", BROKEN),
 ]
 
 CASES = [

@@ -17,8 +17,8 @@ from xreasoner.verify.units import known_unit, units_differ
 _LONGEST_FORMULA = 2000
 _DEEPEST_FORMULA = 10  # from 15 on, math-verify can take half a minute
 _PLACES = 6  # decimals in which an approximation must agree, math-verify's default
-_VARIABLE = re.compile(r"([A-Za-z]) ?= ?-?[0-9.]+$")  # x = 5
 _DIGITS = 1e-3  # and how far it may be off relative to the gold: 0.000067 is not 0.0000672
+_VARIABLE = re.compile(r"([A-Za-z]) ?= ?-?[0-9.]+$")  # x = 5
 
 
 def quick_mathematics(
@@ -129,8 +129,9 @@ def _read_gold(gold: str) -> tuple[str, list]:
     text, _ = tidy(gold) if len(gold) <= _LONGEST_FORMULA else ("", "")
     depth = nesting(text) if text else None
     values = [] if depth is None or depth > _DEEPEST_FORMULA else _parse(text)
-    # A gold that cannot be compared even with itself, or only by its writing (a tower of exponents), is none.
-    if not values or not _verify(values, values) or _overlooked(values[0], values[0]):
+    # math-verify gives the text itself for what it cannot read. A gold that can only be compared as a text, or that
+    # takes too long to be compared with itself (a tower of exponents), is none.
+    if not values or isinstance(values[0], str) or not _verify(values, values) or _overlooked(values[0], values[0]):
         raise ValueError(f"gold {gold[:80]!r}: not a formula")
     return text, values
 
