@@ -69,6 +69,16 @@ def test_every_field_of_an_example_survives(tmp_path):
     assert (rows[0].id, rows[0].options, rows[0].response, rows[0].tags) == ("é\n", ("one", "two"), None, row["tags"])
 
 
+def test_ones_own_rows_as_parquet(tmp_path):
+    turns = [{"role": "user", "content": "2 + 2?"}]
+    path = parquet(
+        tmp_path / "a.parquet",
+        [{**MINE, "messages": None, "tags": None}, {"messages": turns, "gold": 4, "tags": {"domain": "x"}}],
+    )
+    _, rows, _ = prepared(tmp_path, "jsonl", path, "rl")
+    assert [(e.id, e.verifier, e.tags) for e in rows] == [("a-1", "number", {}), ("a-2", "math", {"domain": "x"})]
+
+
 def test_a_row_of_the_wrong_type_amid_many_sinks_only_itself(tmp_path):
     rows = [gsm8k(n) for n in range(1500)]
     rows[1200:1200] = [{"question": ["What?"], "answer": 7}, "[1, 2", 3.5, None]

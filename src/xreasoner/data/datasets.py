@@ -107,7 +107,7 @@ DATASETS: dict[str, Dataset | Drawn] = {
         hub=lambda options: Hub("Open-Reasoner-Zero/orz_math_57k_collection", raw="orz_math_57k_collection.json"),
     ),
     "medqa": Dataset(
-        licence="CC-BY-4.0 (4 options); MIT (5 options)",
+        licence="CC-BY-4.0 (4 options); not stated (5 options)",
         source="https://github.com/jind11/MedQA",
         to_example=medqa.to_example,
         fields="question, options, answer_idx",

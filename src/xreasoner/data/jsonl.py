@@ -75,6 +75,7 @@ def to_example(row: Any, name: str, options: Mapping[str, Any] | None = None, te
     """
     if not isinstance(row, dict):
         raise _wrong(f"is not an object: write {{...}} with the keys {', '.join(FIELDS)}.")
+    row = {key: value for key, value in row.items() if value is not None}  # Parquet has a place for every key
     unknown = set(row) - set(FIELDS)
     if unknown:
         raise _wrong(f"has the unknown keys {', '.join(sorted(unknown))}: it may have {', '.join(FIELDS)}.")
@@ -104,7 +105,7 @@ def to_example(row: Any, name: str, options: Mapping[str, Any] | None = None, te
         verifier=verifier,
         options=tuple(choices),
         response=response,
-        tags={str(k): str(v) for k, v in tags.items()},
+        tags={str(k): str(v) for k, v in tags.items() if v is not None},
     )
 
 

@@ -22,7 +22,7 @@ from xreasoner.config import DataSpec
 from xreasoner.data import fates
 from xreasoner.data.datasets import DATASETS, Dataset, example_of_row, open_rows
 from xreasoner.data.fates import Reason, Unfit
-from xreasoner.data.prepared import ROWS, Prepared, RowWriter, open_prepared, select
+from xreasoner.data.prepared import ROWS, RowWriter, examples_at, open_prepared, select
 from xreasoner.data.sources import Raw, Unreadable
 from xreasoner.data.tally import Audit, Tally
 from xreasoner.data.twins import Twins
@@ -190,19 +190,18 @@ class _Sorter:
         if self.tally.rows and self.tally.quarantined["malformed"] == self.tally.rows:
             raise OtherRows(self._other_rows())
         self.writer.close()
-        candidates, tolerated = Prepared(self.folder / _CANDIDATES), self.spec.tolerate
+        candidates, tolerated = self.folder / _CANDIDATES, self.spec.tolerate
         duplicate, conflict = self.twins.find()
-        keep = np.ones(len(candidates), bool)
-        for reason, twins in (("conflict", conflict), ("duplicate", duplicate)):
-            if reason not in tolerated:
-                for i in np.flatnonzero(twins & keep).tolist():
-                    example = candidates[i]
-                    self._quarantine(self.numbers[i], example.id, reason, fates.bare_question(example))  # type: ignore[arg-type]
-                keep &= ~twins
+        conflict &= "conflict" not in tolerated
+        duplicate &= ~conflict & ("duplicate" not in tolerated)
+        for i, example in examples_at(candidates, conflict | duplicate):
+            reason: Reason = "conflict" if conflict[i] else "duplicate"
+            self._quarantine(self.numbers[i], example.id, reason, fates.bare_question(example))
+        keep = ~(conflict | duplicate)
         fit = int(keep.sum())
         if self.spec.rows is not None:
             keep &= np.cumsum(keep) <= self.spec.rows
-        select(self.folder / _CANDIDATES, self.folder / ROWS, keep)
+        select(candidates, self.folder / ROWS, keep)
         return int(keep.sum()), fit - int(keep.sum())
 
     def close(self) -> None:

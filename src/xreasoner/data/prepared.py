@@ -87,6 +87,15 @@ def select(source: Path, target: Path, keep: np.ndarray) -> None:
     writer.close()
 
 
+def examples_at(source: Path, wanted: np.ndarray) -> Iterator[tuple[int, Example]]:
+    """(index, example) of the rows of `source` for which `wanted` [N] is true."""
+    start = 0
+    for batch in read_batches(source) if wanted.any() else ():
+        for i in wanted[start : start + batch.num_rows].nonzero()[0].tolist():
+            yield start + i, _to_example(batch.slice(i, 1).to_pylist()[0])
+        start += batch.num_rows
+
+
 def _to_row(example: Example) -> dict[str, Any]:
     messages = [{"role": m.role, "content": m.content} for m in example.messages]
     return {
