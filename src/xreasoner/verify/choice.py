@@ -6,7 +6,7 @@ import re
 import string
 from collections.abc import Iterator, Sequence
 
-from xreasoner.verify.extract import unboxed
+from xreasoner.verify.extract import unwrapped
 
 _LETTERS = string.ascii_uppercase
 _LETTERS_WITHOUT_OPTIONS = 12  # A to L: no benchmark has more (MMMU-Pro has one question with twelve)
@@ -46,7 +46,7 @@ def read_choice(answer: str, options: Sequence[str] = ()) -> tuple[int | None, s
     only letters can be read, A to L. Letters are never searched in prose ("A 45-year-old", "vitamin C").
     """
     texts = [normalise_option(option) for option in options]
-    answer = unboxed(answer)
+    answer = unwrapped(answer)
     match = _LETTER.fullmatch(answer)
     index, separator, rest = -1, "", ""
     if match:

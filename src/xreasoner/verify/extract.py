@@ -82,10 +82,12 @@ def last_boxed(text: str) -> str | None:
     return text[span[0] : span[1]].strip() if span else None
 
 
-def unboxed(answer: str) -> str:
-    """What is in the last box of an answer, or all of it where it has none."""
+def unwrapped(answer: str) -> str:
+    """What is in the last box of an answer, or what its one line announces ("The answer is 5"), or else all of it."""
     inside = last_boxed(answer)
-    return answer if inside is None else inside
+    if inside is None and "\n" not in answer.strip():
+        inside = final_line(answer)
+    return inside or answer
 
 
 def final_line(text: str) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from xreasoner.verify.extract import nesting, unboxed
+from xreasoner.verify.extract import nesting, unwrapped
 from xreasoner.verify.notation import same_letters, same_writing, split_parts, tidy
 from xreasoner.verify.numbers import Number, read_number
 from xreasoner.verify.units import known_unit, units_differ
@@ -26,7 +26,7 @@ def quick_mathematics(
 ) -> tuple[bool, str] | None:
     """`same_mathematics` where it takes no math-verify: plain numbers, names, ratios and other notation. None where it
     does, or where a text is too long or nests too deep to be looked at outside of a process that can be killed."""
-    answer, gold = unboxed(answer), unboxed(gold)
+    answer, gold = unwrapped(answer), unwrapped(gold)
     if len(answer) > _LONGEST_FORMULA or len(gold) > _LONGEST_FORMULA:
         return None
     (answer, answer_unit), (gold, gold_unit) = tidy(answer), tidy(gold)
@@ -93,10 +93,10 @@ def same_mathematics(
     and several boxes merge into a set. The last box of each is cut out first. No time limit of its own: call it where
     it can be killed. ValueError where the gold cannot be read.
     """
-    gold_text, gold_values = _read_gold(unboxed(gold))
+    gold_text, gold_values = _read_gold(unwrapped(gold))
     if quick := quick_mathematics(answer, gold, options, places):
         return quick
-    answer = unboxed(answer)
+    answer = unwrapped(answer)
     if len(answer) > _LONGEST_FORMULA:
         return False, "too long"
     answer_text, _ = tidy(answer)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import partial
 from typing import NamedTuple
 
-from xreasoner.verify.extract import unboxed
+from xreasoner.verify.extract import unwrapped
 
 _LONGEST_NUMBER = 200  # characters, units and delimiters included
 
@@ -110,7 +110,7 @@ def same_number(
     gold_value = parse_number(gold)
     if gold_value is None:
         raise ValueError(f"gold {gold[:80]!r}: not a number")
-    value = parse_number(unboxed(answer))
+    value = parse_number(unwrapped(answer))
     if value is None:
         return False, "not a number"
     if places is None:
