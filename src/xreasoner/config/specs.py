@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -47,13 +47,18 @@ class DataSpec(Frozen):
         return {"name": value} if isinstance(value, str) else value
 
 
+# The linear layers of a tower, the same in every family. The head is none of them: TRL computes log-probabilities from
+# its own weight, where an adapter would be neither seen nor trained.
+Linear = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
 class LoraSpec(Frozen):
     """Low-rank adapters (arXiv 2106.09685) on the tower's linear layers, merged into it when the stage ends."""
 
     rank: Positive
     alpha: Positive
     dropout: Share = 0.0
-    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    targets: Annotated[tuple[Linear, ...], Field(min_length=1)] = get_args(Linear)
 
 
 class TrainSpec(Frozen):

@@ -51,8 +51,7 @@ def train_rl(
 
     Raises:
         DataError: there are no examples, or one holds an image or has no verifier.
-        RecipeError: prompts or micro-batches cannot be divided among the updates and processes, or `lora.targets` name
-            what the tower does not have.
+        RecipeError: prompts or micro-batches cannot be divided among the updates and processes.
         ModelError: the tower cannot be read.
         RunError: the disk is full, or the model no longer gives numbers.
     """

@@ -12,7 +12,6 @@ from peft import LoraConfig, PeftModel
 from peft.tuners.lora import LoraLayer
 
 from xreasoner.config import TrainSpec
-from xreasoner.errors import RecipeError
 from xreasoner.model.load import load_tower
 from xreasoner.model.shards import Entry, Stored, read_shards, write_shards
 
@@ -26,22 +25,12 @@ def load_start(spec: TrainSpec, tower_dir: Path) -> tuple[Any, LoraConfig | None
     `bf16`. The adapters' own are always float32 (TRL and peft see to that).
 
     Raises:
-        RecipeError: the tower has no linear layers of a name in `targets`.
         ModelError: the tower cannot be read.
     """
     frozen_bf16 = spec.lora is not None and spec.bf16
     model = load_tower(tower_dir, dtype=torch.bfloat16 if frozen_bf16 else torch.float32)
     if spec.lora is None:
         return model, None
-    # TRL computes log-probabilities from the head's own weight: an adapter there would be neither seen nor trained
-    layers = [(name, m) for name, m in model.named_modules() if m is not model.get_output_embeddings()]
-    known = {name.rpartition(".")[2] for name, module in layers if isinstance(module, torch.nn.Linear)}
-    unknown = [target for target in spec.lora.targets if target not in known]
-    if unknown or not spec.lora.targets:
-        raise RecipeError(
-            f"Stage `{spec.name}` wants adapters on {', '.join(unknown) or 'no layers'}: choose `lora.targets` among "
-            f"the linear layers of this model, {', '.join(sorted(known))}."
-        )
     return model, LoraConfig(
         r=spec.lora.rank,
         lora_alpha=spec.lora.alpha,

@@ -47,7 +47,6 @@ def train_sft(
 
     Raises:
         DataError: an example holds an image or no response, or none fits into max_tokens.
-        RecipeError: `lora.targets` name what the tower does not have.
         ModelError: `tower_dir` holds no tower, or its tokenizer cannot render a conversation.
         RunError: the disk is full, or the loss is no longer a number.
     """
