@@ -25,6 +25,7 @@ def rows(tmp_path: Path) -> Path:
     """Problems of one's own: "What is I + 5?"; the last two are no problems for a teacher."""
     path = tmp_path / "rows.jsonl"
     found = [{"prompt": f"What is {i} + 5?", "gold": str(i + 5), "verifier": "number"} for i in range(6)]
+    found[1]["response"] = "<think> and so on"  # nothing to imitate, but a question
     found += [{"prompt": "What is the area in the figure below?", "gold": "5"}, found[0]]
     path.write_text("".join(json.dumps(row) + "\n" for row in found))
     return path

@@ -8,8 +8,9 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -23,7 +24,7 @@ class Request:
     number: int
     times: int
     body: dict[str, Any]
-    headers: Mapping[str, str]
+    headers: Message  # names in any case
     at: float
 
     @property
@@ -86,7 +87,7 @@ class EndpointServer(ThreadingHTTPServer):
         key = (str(body["messages"][-1]["content"]), int(body["seed"]))
         with self._lock:
             times = 1 + sum(r.question == key[0] and r.body["seed"] == key[1] for r in self.requests)
-            request = Request(len(self.requests), times, body, dict(handler.headers), time.monotonic())
+            request = Request(len(self.requests), times, body, handler.headers, time.monotonic())
             self.requests.append(request)
             self.open += 1
             self.most_at_once = max(self.most_at_once, self.open)
@@ -109,7 +110,8 @@ class EndpointServer(ThreadingHTTPServer):
 
 def completion(content: str | None, finish: str | None = "stop", usage: Any = None, **message: Any) -> dict[str, Any]:
     choice = {"index": 0, "message": {"role": "assistant", "content": content, **message}, "finish_reason": finish}
-    return {"id": "c", "object": "chat.completion", "choices": [choice], "usage": usage}
+    document = {"id": "c", "object": "chat.completion", "created": 0, "model": "teacher"}
+    return {**document, "choices": [choice], "usage": usage}
 
 
 def say(content: str | None, finish: str | None = "stop", usage: Any = None, wait: float = 0, **message: Any) -> Answer:

@@ -18,6 +18,7 @@ from xreasoner.rollout.reply import NoReply, Reply
 from xreasoner.types import Message
 
 KEY_VARIABLE, KEY = "TEST_ENDPOINT_KEY", "sk-test-0123456789abcdef"
+SEED = 2**40 + 7
 QUICK = Patience(
     tries=4,
     timeouts=2,
@@ -32,7 +33,7 @@ GOOD = "<think>a</think> <answer>5</answer>"
 
 async def _ask(endpoint: Endpoint, questions: Sequence[str]) -> list[Any]:
     try:
-        asked = [endpoint.chat([Message("user", q)], max_tokens=16, temperature=0.5, seed=7) for q in questions]
+        asked = [endpoint.chat([Message("user", q)], max_tokens=16, temperature=0.5, seed=SEED) for q in questions]
         return await asyncio.gather(*asked, return_exceptions=True)
     finally:
         await endpoint.close()
@@ -63,9 +64,10 @@ def test_what_is_asked_and_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None
         "messages": [{"role": "user", "content": "2+3?"}],
         "max_tokens": 16,
         "temperature": 0.5,
-        "seed": 7,
+        "seed": 7,  # 31 bits of it
     }
     assert request.headers["Authorization"] == f"Bearer {KEY}"
+    assert request.headers["Accept-Encoding"] == "identity"  # a small reply that unpacks to a huge one
 
 
 def test_without_a_key_none_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ def test_no_excerpt_holds_a_part_of_a_key(before: str, after: str, characters: i
 
 def test_the_longer_of_two_keys_goes_first() -> None:
     assert without(f"{KEY}-more {KEY}", [KEY, f"{KEY}-more"]) == "[key] [key]"
+    assert without("an EMPTY box", ["EMPTY", ""]) == "an EMPTY box"  # too short to be a key
 
 
 def test_keys_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

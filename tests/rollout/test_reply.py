@@ -21,6 +21,11 @@ def test_thoughts_are_opened_once() -> None:
     assert with_opened_thoughts("a</think><think>b</think>") == "<think>a</think><think>b</think>"
 
 
+def test_thoughts_that_a_server_says_twice_stand_once() -> None:
+    assert reply("<think>a</think> 5", "a", cut=False).text == "<think>a</think> 5"
+    assert reply("<think>a", "a", cut=False).text == "<think>a</think> <think>a"
+
+
 def test_parts_of_a_turn_are_joined() -> None:
     assert text_of(Message("user", ("2+", "3?"))) == "2+3?"
     assert text_of(Message("user", "a\ud800")) == "a\\ud800"
