@@ -11,7 +11,7 @@ from xreasoner.config import TeacherSpec
 from xreasoner.errors import DataError, ModelError, RecipeError, RunError, UserError
 from xreasoner.pipeline import steps_of
 from xreasoner.pipeline.rows import rows_of
-from xreasoner.pipeline.steps import Step
+from xreasoner.pipeline.steps import Step, paid_for
 from xreasoner.pipeline.work import execute, trained_on
 from xreasoner.runs import RunDir
 from xreasoner.types import Example, Message
@@ -160,7 +160,10 @@ def test_a_teacher_outside_of_the_run_waits_for_no_checkpoint() -> None:
     document["stages"] = [yaml.safe_load(stages), *document["stages"]]
     recipe = config.from_document(document, "here")
     assert recipe.stages[0].teacher == TeacherSpec(model="m", endpoint="http://localhost:1/v1")
-    assert next(s for s in steps_of(recipe, "hash") if s.name == "traces").needs == ()
+    steps = {s.name: s for s in steps_of(recipe, "hash")}
+    assert steps["traces"].needs == ()
+    assert paid_for(recipe, steps["traces"]) == ("samples.jsonl", "settings.json")
+    assert paid_for(recipe, steps["sft"]) == ()
 
 
 def test_edited_rows_are_other_inputs(tmp_path: Path) -> None:

@@ -43,6 +43,15 @@ def test_what_other_inputs_left_is_cleared_away(tmp_path: Path) -> None:
     assert [p.name for p in job.path.iterdir()] == ["inputs"]
 
 
+def test_what_was_paid_for_is_not_cleared_away(tmp_path: Path) -> None:
+    job = RunDir.create(tmp_path / "r", RECIPE).job("traces")
+    job.begin("one")
+    for name in ("samples.jsonl", "manifest.json"):
+        (job.path / name).write_text("")
+    job.begin("two", ("samples.jsonl",))
+    assert sorted(p.name for p in job.path.iterdir()) == ["inputs", "samples.jsonl"]
+
+
 def test_torn_progress_is_passed_over(tmp_path: Path) -> None:
     job = RunDir.create(tmp_path / "r", RECIPE).job("rl")
     job.report_progress({"step": 1})

@@ -19,7 +19,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -90,12 +90,16 @@ class JobDir:
                 entries.append(json.loads(line))
         return entries
 
-    def begin(self, inputs: str) -> None:
-        """Makes the folder ready for a job with these inputs: what an attempt with others left is cleared away, even
-        where an earlier clearing was broken off, and a torn last line of progress is ended."""
+    def begin(self, inputs: str, keep: Collection[str] = ()) -> None:
+        """Makes the folder ready for a job with these inputs: what an attempt with others left is cleared away but for
+        the files `keep`, even where an earlier clearing was broken off, and a torn last line of progress is ended."""
         marker = self.path / "inputs"
         if self.path.exists() and not (marker.exists() and marker.read_text() == inputs):
-            shutil.rmtree(self.path)
+            for left in self.path.iterdir():
+                if left.is_dir():
+                    shutil.rmtree(left)
+                elif left.name not in keep:
+                    left.unlink()
         write_atomic(marker, inputs)
         if self.progress_file.exists() and self.progress_file.read_bytes()[-1:] not in (b"", b"\n"):
             with self.progress_file.open("a") as f:

@@ -38,7 +38,8 @@ def fates(quarantined):
 
 
 def mine(n, **other):
-    return {**MINE, "prompt": f"What is {n} + 3?", "gold": n + 3, **other}
+    answer = f"<think>.</think> <answer>{n + 3}</answer>"
+    return {**MINE, "prompt": f"What is {n} + 3?", "gold": n + 3, "response": answer, **other}
 
 
 def test_kept_rows_come_back_as_examples(tmp_path):
@@ -304,3 +305,20 @@ def test_any_rows_get_a_fate(tmp_path_factory, values):
     path = lines(folder / "a.jsonl", gsm8k(1), *map(json.dumps, values))
     audit = prepare(DataSpec(name="gsm8k", path=str(path)), folder / "out", purpose="sft")
     assert audit.rows == len(values) + 1 == audit.kept + sum(audit.quarantined.values())
+
+
+def test_a_response_that_contradicts_the_gold_is_no_model(tmp_path):
+    def row(question, answer):
+        return {"prompt": question, "gold": "5", "verifier": "number", "response": f"<think>so</think> {answer}"}
+
+    answers = ["<answer>5</answer>", "<answer>6</answer>", "cut before the answer"]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row(f"question {i}", a)) + "\n" for i, a in enumerate(answers)))
+    spec = DataSpec(name="jsonl", path=str(path))
+    for purpose in ("sft", "audit"):
+        assert prepare(spec, tmp_path / purpose, purpose=purpose).quarantined == {"wrong response": 1}
+    (line,) = (tmp_path / "sft" / "quarantined.jsonl").read_text().splitlines()
+    assert json.loads(line)["detail"] == "answers '6', the gold is '5'"
+    assert prepare(spec, None, purpose="rl").kept == 3
+    tolerant = spec.model_copy(update={"tolerate": ("wrong response",)})
+    assert prepare(tolerant, None, purpose="sft").kept == 3

@@ -13,7 +13,7 @@ Rate = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
 ImageControl = Literal["real", "none", "blank", "shuffled"]
 # Why a readable row of a dataset may be left out all the same; a recipe can tolerate each of these.
-Blemish = Literal["figure", "multi-part", "duplicate", "conflict"]
+Blemish = Literal["figure", "multi-part", "wrong response", "duplicate", "conflict"]
 
 
 class Frozen(BaseModel):

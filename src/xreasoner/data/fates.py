@@ -16,6 +16,7 @@ Reason = Literal[
     "no gold",
     "gold fails",  # its own verifier
     "no response",
+    "wrong response",  # its answer is not the gold
     "no closing tag",  # the thoughts of the response never end
     "figure",  # asks about a picture that the text does not hold
     "multi-part",  # asks for several answers

@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -39,6 +39,7 @@ __all__ = ["AUDIT", "QUARANTINED", "ROWS", "OtherRows", "Purpose", "open_prepare
 Purpose = Literal["sft", "rl", "audit"]
 QUARANTINED, AUDIT = "quarantined.jsonl", "audit.json"
 _CANDIDATES = "candidates.arrow"
+_Row: TypeAlias = tuple[int, Example, str]  # number, example, bare question
 _EXCERPT = 200  # characters of a quarantined row that are shown
 
 
@@ -130,7 +131,7 @@ class _Sorter:
             else:
                 detail = f"gold {example.gold[:80]!r}: {verdict.method}" if reason == "gold fails" and verdict else ""
                 self._quarantine(number, example.id, reason, question, detail)
-        self._keep(self._without_overlap(fit))
+        self._keep(self._without_overlap(self._without_wrong(fit)))
 
     def _unusable(self, number: int, example: Example, question: str) -> Reason | None:
         response = None if self.purpose == "rl" else example.response
@@ -165,7 +166,24 @@ class _Sorter:
             return "multi-part"
         return None
 
-    def _without_overlap(self, fit: list[tuple[int, Example, str]]) -> list[tuple[int, Example, str]]:
+    def _without_wrong(self, fit: list[_Row]) -> list[_Row]:
+        """A response that answers otherwise than the gold teaches to be wrong. One without a readable answer stays: the
+        paper's own, cut at 4,096 tokens, are such."""
+        if self.purpose == "rl" or "wrong response" in self.spec.tolerate:
+            return fit
+        pairs = [(e, e.response) for _, e, _ in fit if e.verifier and e.response]
+        verdicts = iter(verify_many(pairs))
+        left = []
+        for number, example, question in fit:
+            verdict = next(verdicts) if example.verifier and example.response else None
+            if verdict is not None and verdict.outcome == "wrong":
+                detail = f"answers {(verdict.extracted or '')[:80]!r}, the gold is {example.gold[:80]!r}"
+                self._quarantine(number, example.id, "wrong response", question, detail)
+            else:
+                left.append((number, example, question))
+        return left
+
+    def _without_overlap(self, fit: list[_Row]) -> list[_Row]:
         if not self.against:
             return fit
         left = []
@@ -179,7 +197,7 @@ class _Sorter:
                 left.append((number, example, question))
         return left
 
-    def _keep(self, fit: list[tuple[int, Example, str]]) -> None:
+    def _keep(self, fit: list[_Row]) -> None:
         for number, example, _ in fit:
             self.numbers.append(number)
             self.twins.add(example, by_response=self.purpose != "rl")

@@ -10,7 +10,7 @@ The paper's SFT traces are a stronger model's (paper section 2.2; its medical on
     problems.jsonl   every question with its measured pass rate, without a response: for RL
 """
 
-from xreasoner.distill.ask import distill
+from xreasoner.distill.ask import SETTINGS, distill
 from xreasoner.distill.outcome import PROBLEMS, TRACES, keep
 from xreasoner.distill.samples import SAMPLES
 from xreasoner.distill.teachers import ChatTeacher, Sample, SamplerTeacher, Teacher, teacher_of
@@ -18,6 +18,7 @@ from xreasoner.distill.teachers import ChatTeacher, Sample, SamplerTeacher, Teac
 __all__ = [
     "PROBLEMS",
     "SAMPLES",
+    "SETTINGS",
     "TRACES",
     "ChatTeacher",
     "Sample",

@@ -17,7 +17,7 @@ from xreasoner.files import lock_folder, read_json, write_json
 from xreasoner.rollout.reply import NoReply
 from xreasoner.types import Example, SamplingParams
 
-_SETTINGS = "settings.json"
+SETTINGS = "settings.json"
 _GIVE_UP = 32  # samples in a row that failed for good: the teacher is gone
 _TELL_SECONDS = 1.0
 
@@ -103,7 +103,7 @@ def _check_settings(folder: Path, spec: DistillSpec, teacher: Teacher, seed: int
         "answer_budget": spec.answer_budget,
         "seed": seed,
     }
-    path = folder / _SETTINGS
+    path = folder / SETTINGS
     if not path.exists():
         write_json(path, ours)
         return

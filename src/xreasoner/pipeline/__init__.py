@@ -23,7 +23,7 @@ from xreasoner.eval.benchmarks import BENCHMARKS, suite_benchmarks
 from xreasoner.files import disk_guard, write_atomic, write_json
 from xreasoner.jobs import Job, Running, run_jobs
 from xreasoner.model.families import family_of
-from xreasoner.pipeline.steps import DETACH, PICTURES, Step, base_dir, is_prepared, steps_of, up_to
+from xreasoner.pipeline.steps import DETACH, PICTURES, Step, base_dir, is_prepared, paid_for, steps_of, up_to
 from xreasoner.pipeline.work import execute
 from xreasoner.runs import JobDir, RunDir, folder_hash
 
@@ -93,7 +93,7 @@ def run(
                 run_dir.write_provenance(command, {"base": base_hash})
             missing = [s for s in steps if s.name not in done]
             for step in missing:
-                run_dir.job(step.name).begin(step.inputs)
+                run_dir.job(step.name).begin(step.inputs, paid_for(recipe, step))
             jobs = [_job(run_dir, s, done) for s in missing]
             with _environment(recipe.launch.threads):
                 run_jobs(jobs, recipe.launch.workers, lambda r, d: on_tick(steps, r, done + d), ["xreasoner.preload"])

@@ -9,6 +9,7 @@ from pathlib import Path
 from xreasoner.config import THINK_SUFFIX, DataSpec, DistillSpec, Recipe, RlSpec, SftSpec, TeacherSpec, kind_of
 from xreasoner.data.datasets import DATASETS, Dataset
 from xreasoner.data.sources import local_files
+from xreasoner.distill import SAMPLES, SETTINGS
 from xreasoner.errors import RecipeError
 from xreasoner.eval.benchmarks import BENCHMARKS
 from xreasoner.model.hub import resolve_model
@@ -88,6 +89,13 @@ def _benchmark_files(data: DataSpec) -> list[str]:
 def _file_hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def paid_for(recipe: Recipe, step: Step) -> tuple[str, ...]:
+    """The files of a job that other inputs leave in place: an outside teacher's samples, each of which names its
+    question by what was asked."""
+    teachers = {s.name: s.teacher for s in recipe.stages if isinstance(s, DistillSpec)}
+    return (SAMPLES, SETTINGS) if isinstance(teachers.get(step.name), TeacherSpec) else ()
 
 
 def up_to(steps: list[Step], until: str | None) -> list[Step]:
