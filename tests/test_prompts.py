@@ -64,3 +64,10 @@ def test_letters_reach_26_options():
     assert format_options(["x"] * 26).endswith("Z: x")
     with pytest.raises(DataError, match="27 options"):
         format_options(["x"] * 27)
+
+
+def test_a_question_comes_back_bare_from_every_template() -> None:
+    for template in prompts.PROMPTS.values():
+        for options in ((), ("yes", "no")):
+            assert prompts.bare(prompts.render(template, "Is 2 > 1?", options), options) == "Is 2 > 1?"
+    assert prompts.bare("Here is the question: none of ours") == "Here is the question: none of ours"

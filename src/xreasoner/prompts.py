@@ -70,3 +70,16 @@ def render(template: str, question: str, options: Sequence[str] = ()) -> str:
     head, found, _ = template.partition(_QUESTION)
     assert found, "a template has a place for the question"
     return head + question + (_OPTIONS.replace("{{ options }}", format_options(options)) if options else "")
+
+
+def bare(text: str, options: Sequence[str] = ()) -> str:
+    """The question in what `render` made of it, whichever the template; a text that it did not make stays as it is.
+
+    >>> bare(render(TRAINING, "Which is larger?", ("2", "3")), ("2", "3"))
+    'Which is larger?'
+    """
+    for template in PROMPTS.values():
+        head, _, tail = render(template, "\0", options).partition("\0")
+        if head and text.startswith(head) and text.endswith(tail):
+            return text[len(head) : len(text) - len(tail)]
+    return text.removesuffix(render(PLAIN, "", options))

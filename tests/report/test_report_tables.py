@@ -7,7 +7,7 @@ from report_run_folder import write_run
 
 from xreasoner.report.collect import collect
 from xreasoner.report.rundata import Cell, RunData, Sample
-from xreasoner.report.tables import Difference, controls, difference, over_seeds, pool, pooled_steps, score
+from xreasoner.report.tables import Difference, controls, difference, named_steps, over_seeds, pool, pooled_steps, score
 
 KIND = ("math", "text")
 
@@ -57,6 +57,9 @@ def test_the_main_table_pools_three_and_four_steps() -> None:
 
 def test_without_long_problems_everything_is_pooled() -> None:
     assert pooled_steps(run_of(cell("rl", 0.5, steps=None), cell("rl", 0.5, steps=2))) == (2, None)
+    assert named_steps(run) == ["3", "4"]
+    longer = run_of(*(cell("rl", 0.5, steps=n) for n in range(1, 9)))
+    assert (pooled_steps(longer), named_steps(longer)) == (tuple(range(1, 9)), [])
 
 
 def test_an_unpaired_difference_adds_variances() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Literal
 
-from xreasoner.prompts import ANSWER_CLOSE, ANSWER_OPEN, PROMPTS, THINK_CLOSE, THINK_OPEN, render
+from xreasoner.prompts import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, bare, render
 from xreasoner.types import Example, Message
 
 Reason = Literal[
@@ -77,12 +77,7 @@ def bare_question(example: Example) -> str:
     recognise the problem by."""
     content = next((m.content for m in reversed(example.messages) if m.role == "user"), "")
     text = content if isinstance(content, str) else " ".join(part for part in content if isinstance(part, str))
-    for template in PROMPTS.values():
-        head, _, tail = render(template, "\0", example.options).partition("\0")
-        if head and text.startswith(head) and text.endswith(tail):
-            return text[len(head) : len(text) - len(tail)]
-    tail = render(PROMPTS["plain"], "", example.options)
-    return text.removesuffix(tail)
+    return bare(text, example.options)
 
 
 _IMAGE_FIELD = re.compile(r"(?:decoded_)?(?:images?|pictures?)(?:_?\d+)?")

@@ -19,7 +19,7 @@ from xreasoner.report.tables import (
     differences,
     mean_difference,
     mean_score,
-    pooled_steps,
+    named_steps,
     score,
 )
 
@@ -176,7 +176,7 @@ def _basis(runs: Sequence[RunData]) -> str:
     counts = [d.n for before, after in pairs for got in _measured(runs, after, before).values() for d in got]
     counts += [s.n for one in runs for kind in run.kinds if (s := score(one, run.final, kind))]
     fewest = min(counts + [row.score.n for row in _controlled(runs)])
-    steps = [str(s) for s in pooled_steps(run) if s is not None]
+    steps = named_steps(run)
     which = f"problems of {listed(steps)} steps" if steps else "problems"
     seeds = "" if len(runs) == 1 else f" in every one of {len(runs)} runs"
     return (

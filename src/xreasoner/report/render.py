@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from xreasoner.files import write_atomic
+from xreasoner.prompts import bare
 from xreasoner.report import formats, views
 from xreasoner.report.browser import asked, browser, exit_words
 from xreasoner.report.claim import claim, legend
@@ -24,7 +25,7 @@ from xreasoner.report.lineage import stories
 from xreasoner.report.made import endless_words, job_words, made, model_card, rows_words
 from xreasoner.report.pictures import Pictures
 from xreasoner.report.rundata import RunData, mapping
-from xreasoner.report.tables import NEAR, pooled_steps
+from xreasoner.report.tables import NEAR, named_steps
 from xreasoner.report.tracks import scale
 from xreasoner.report.transcripts import in_order
 
@@ -84,7 +85,7 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.globals.update({name: getattr(formats, name) for name in _FORMATS})
-    environment.globals["exit_words"] = exit_words
+    environment.globals |= {"exit_words": exit_words, "bare": bare}
     return environment.get_template("report.html")
 
 
@@ -104,7 +105,7 @@ def _story(runs: Sequence[RunData], anchor: str, stories: int, pictures: Picture
         "findings": findings(runs),
         "titles": [run.title for run in runs],
         "seeds": len(runs),
-        "pooled": [str(s) for s in pooled_steps(first) if s is not None],
+        "pooled": named_steps(first),
         "claim": claim(runs),
         "legend": legend(first),
         "guess": any(first.constant.get(domain) is not None for domain, _ in first.kinds),

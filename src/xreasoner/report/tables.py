@@ -65,9 +65,18 @@ def pool(cells: Sequence[Cell]) -> Score | None:
 
 
 def pooled_steps(run: RunData) -> tuple[int | None, ...]:
-    """The numbers of steps that the main table pools: 3 and 4 where they were measured, otherwise all."""
+    """The numbers of steps that the main table pools: 3 and 4 where nothing longer was measured, which is the micro
+    world, otherwise all."""
     steps = {c.steps for c in run.cells if c.control == "real"}
-    return tuple(s for s in HARD_STEPS if s in steps) or tuple(sorted(steps, key=lambda s: (s is None, s)))
+    hard = tuple(s for s in HARD_STEPS if s in steps)
+    longer = any(s is None or s > max(HARD_STEPS) for s in steps)
+    return hard if hard and not longer else tuple(sorted(steps, key=lambda s: (s is None, s)))
+
+
+def named_steps(run: RunData) -> list[str]:
+    """The pooled numbers of steps as words have them; none where all are pooled, and nothing is to be said."""
+    pooled = pooled_steps(run)
+    return [str(s) for s in pooled] if set(pooled) <= set(HARD_STEPS) else []
 
 
 def score(

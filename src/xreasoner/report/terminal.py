@@ -10,7 +10,7 @@ from rich.text import Text
 from xreasoner.report.findings import findings
 from xreasoner.report.formats import NOTHING, clean, distance, duration, error, kind_title, label, percent, points
 from xreasoner.report.rundata import RunData
-from xreasoner.report.tables import controls, difference, pooled_steps, score, steps_measured
+from xreasoner.report.tables import controls, difference, named_steps, score, steps_measured
 
 
 def print_summary(run: RunData, console: Console) -> None:
@@ -27,7 +27,7 @@ def print_summary(run: RunData, console: Console) -> None:
 
 def _accuracies(run: RunData) -> list[Table]:
     """Kinds of problems by the checkpoints of the path with the gain, then by those beside it."""
-    steps = "+".join(str(s) for s in pooled_steps(run) if s is not None)
+    steps = "+".join(named_steps(run))
     title = f"Accuracy in percent ± standard error{f', {steps} steps' if steps else ''}"
     beside = [c for c in run.checkpoints if c not in run.path_to_final]
     tables = []
