@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xreasoner.errors import DataError
-from xreasoner.prompts import MATHEMATICS, MULTIPLE_CHOICE, PLAIN, PROMPTS, TRAINING, format_options, render
+from xreasoner.prompts import MATHEMATICS, MULTIPLE_CHOICE, PLAIN, PROMPTS, TRAINING, bare, format_options, render
 
 
 def test_training_prompt_is_the_papers():
@@ -67,7 +67,7 @@ def test_letters_reach_26_options():
 
 
 def test_a_question_comes_back_bare_from_every_template() -> None:
-    for template in prompts.PROMPTS.values():
+    for template in PROMPTS.values():
         for options in ((), ("yes", "no")):
-            assert prompts.bare(prompts.render(template, "Is 2 > 1?", options), options) == "Is 2 > 1?"
-    assert prompts.bare("Here is the question: none of ours") == "Here is the question: none of ours"
+            assert bare(render(template, "Is 2 > 1?", options), options) == "Is 2 > 1?"
+    assert bare("Here is the question: none of ours") == "Here is the question: none of ours"

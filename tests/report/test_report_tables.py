@@ -57,7 +57,7 @@ def test_the_main_table_pools_three_and_four_steps() -> None:
 
 def test_without_long_problems_everything_is_pooled() -> None:
     assert pooled_steps(run_of(cell("rl", 0.5, steps=None), cell("rl", 0.5, steps=2))) == (2, None)
-    assert named_steps(run) == ["3", "4"]
+    assert named_steps(run_of(*(cell("rl", 0.5, steps=n) for n in range(1, 5)))) == ["3", "4"]
     longer = run_of(*(cell("rl", 0.5, steps=n) for n in range(1, 9)))
     assert (pooled_steps(longer), named_steps(longer)) == (tuple(range(1, 9)), [])
 
