@@ -116,7 +116,7 @@ def test_without_a_folder_of_ones_own_the_hub_is_asked_for_the_test_split(tmp_pa
     monkeypatch.setattr(questions, "open_hub", lambda hub, aside: asked.append(hub) or open_local(rows, aside))
     rows = tmp_path / "rows.jsonl"
     rows.write_text(json.dumps({"question": "2 + 2?", "answer": "#### 4"}) + "\n")
-    with pytest.raises(DataError, match=r"Line 1 of .* does not end"):
+    with pytest.raises(DataError, match=r"Line 1 of .* is no solution with ####"):
         BENCHMARKS["gsm8k"].examples("test", tmp_path)
     rows.write_text(json.dumps({"question": "2 + 2?", "answer": "Two and two. #### 4"}) + "\n")
     assert [e.gold for e in BENCHMARKS["gsm8k"].examples("test", tmp_path)] == ["4"]
