@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from own_rows import read_jsonl
 from xreasoner.config import DistillSpec
-from xreasoner.data.jsonl import read_jsonl
 from xreasoner.distill import PROBLEMS, SAMPLES, TRACES, Sample, SamplerTeacher, distill, keep
 from xreasoner.errors import DataError, RunError
 from xreasoner.rollout.reply import NoReply, Reply

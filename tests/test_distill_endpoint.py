@@ -15,8 +15,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "rollout"))
 from endpoint_server import Answer, EndpointServer, Request, cut, raw, reset, say, stall, status
 
+from own_rows import read_jsonl
 from xreasoner.config import DistillSpec, TeacherSpec
-from xreasoner.data.jsonl import read_jsonl
 from xreasoner.distill import PROBLEMS, SAMPLES, TRACES, ChatTeacher, distill, teacher_of
 from xreasoner.errors import ModelError, RecipeError, RunError
 from xreasoner.rollout.endpoint import Endpoint, Patience

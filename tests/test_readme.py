@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from xreasoner import config
-from xreasoner.data.jsonl import read_jsonl
+from xreasoner.data.jsonl import to_example
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -20,10 +20,9 @@ def test_the_recipe_is_one() -> None:
     assert [s.name for s in recipe.training] == ["sft", "rl"]
 
 
-def test_the_row_is_one(tmp_path: Path) -> None:
+def test_the_row_is_one() -> None:
     (row,) = re.findall(r'`(\{"prompt".*?\})`', (ROOT / "README.md").read_text(), re.DOTALL)
-    (tmp_path / "row.jsonl").write_text(json.dumps(json.loads(row)))
-    assert read_jsonl(tmp_path / "row.jsonl")[0].gold == "5"
+    assert to_example(json.loads(row), "row").gold == "5"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xreasoner.data.jsonl import read_jsonl, to_row
+from xreasoner.config import DataSpec
+from xreasoner.data.fates import Unfit
+from xreasoner.data.jsonl import to_example, to_row
+from xreasoner.data.prepare import open_prepared, prepare
 from xreasoner.errors import DataError
 from xreasoner.types import Example, Message
 
@@ -22,10 +25,15 @@ def file_of(folder: Path, *rows: Any) -> Path:
     return path
 
 
-def test_a_row_by_hand(tmp_path: Path) -> None:
+def prepared(folder: Path, *rows: Any) -> list[Example]:
+    prepare(DataSpec(name="jsonl", path=str(file_of(folder, *rows))), folder / "out", purpose="rl")
+    return list(open_prepared(folder / "out"))
+
+
+def test_rows_by_hand(tmp_path: Path) -> None:
     turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Which?"}]
     choice = {"messages": turns, "gold": "B", "verifier": "choice", "options": ["one", "two"], "tags": {"domain": 7}}
-    first, second = read_jsonl(file_of(tmp_path, GOOD, "", choice))
+    first, second = prepared(tmp_path, GOOD, "", choice)
     assert first == Example(
         id="mine-1",
         messages=(Message("user", "What is 2 + 3?"),),
@@ -33,24 +41,20 @@ def test_a_row_by_hand(tmp_path: Path) -> None:
         verifier="number",
         response=GOOD["response"],
     )
-    assert second.messages == (Message("system", "Be brief."), Message("user", "Which?"))
+    assert (second.id, second.messages) == ("mine-3", (Message("system", "Be brief."), Message("user", "Which?")))
     assert (second.options, second.tags, second.response) == (("one", "two"), {"domain": "7"}, None)
 
 
-def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+def test_what_is_written_is_read_back() -> None:
     example = Example("x", (Message("user", "a\nb"),), "5", "number", ("1",), "<think>…</think>5", {"steps": "2"})
-    assert read_jsonl(file_of(tmp_path, to_row(example))) == [example]
+    assert to_example(json.loads(json.dumps(to_row(example))), "other") == example
 
 
-def test_rows_bounds_what_is_read(tmp_path: Path) -> None:
-    assert len(read_jsonl(file_of(tmp_path, GOOD, GOOD, "not read"), rows=2)) == 2
-
-
-def test_a_row_that_is_only_to_be_imitated(tmp_path: Path) -> None:
+def test_a_row_that_is_only_to_be_imitated() -> None:
     row = {"prompt": "Write a poem.", "verifier": "", "response": "<think>.</think> <answer>Roses.</answer>"}
-    (example,) = read_jsonl(file_of(tmp_path, row))
+    example = to_example(row, "x")
     assert (example.gold, example.verifier) == ("", "")
-    assert read_jsonl(file_of(tmp_path, to_row(example))) == [example]
+    assert to_example(to_row(example), "x") == example
 
 
 @pytest.mark.parametrize(
@@ -84,16 +88,8 @@ def test_a_row_that_is_only_to_be_imitated(tmp_path: Path) -> None:
 )
 def test_every_wrong_row_is_named_with_its_mend(tmp_path: Path, row: Any, says: str) -> None:
     with pytest.raises(DataError, match=r"Line 2 of .*mine\.jsonl") as error:
-        read_jsonl(file_of(tmp_path, GOOD, row))
+        prepared(tmp_path, GOOD, row)
     assert says in str(error.value)
-
-
-def test_unreadable_files(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="give the path"):
-        read_jsonl(tmp_path / "none.jsonl")
-    (tmp_path / "latin.jsonl").write_bytes(b'{"prompt": "\xe9"}')
-    with pytest.raises(DataError, match="UTF-8"):
-        read_jsonl(tmp_path / "latin.jsonl")
 
 
 @given(
@@ -105,7 +101,6 @@ def test_unreadable_files(tmp_path: Path) -> None:
         ),
     )
 )
-def test_any_json_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
-    path = file_of(tmp_path_factory.mktemp("any"), json.dumps(value))
-    with contextlib.suppress(DataError):
-        assert all(isinstance(e, Example) for e in read_jsonl(path))
+def test_any_json_is_read_or_refused(value: Any) -> None:
+    with contextlib.suppress(Unfit):
+        assert isinstance(to_example(value, "x"), Example)

@@ -10,13 +10,10 @@ the choices of a multiple-choice question, `id` and `tags` are free.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from xreasoner.data.fates import Unfit, marks_image
-from xreasoner.errors import DataError
 from xreasoner.types import Example, Message
 from xreasoner.verify.verifiers import VERIFIERS
 
@@ -24,29 +21,8 @@ FIELDS = ("prompt", "messages", "gold", "verifier", "response", "options", "id",
 _ROLES = ("system", "user", "assistant")
 
 
-def read_jsonl(path: Path, rows: int | None = None) -> list[Example]:
-    """The first `rows` problems (None: all) of a file; empty lines are passed over.
-
-    Raises:
-        DataError: the file cannot be read, or, naming the line, a row is no such problem.
-    """
-    found: list[Example] = []
-    for number, line in _lines(path):
-        if rows is not None and len(found) == rows:
-            break
-        if line.strip():
-            where = f"Line {number} of {path}"
-            try:
-                found.append(to_example(json.loads(line), f"{path.stem}-{number}"))
-            except (ValueError, RecursionError):
-                raise DataError(f"{where} is not valid JSON: write one object a line.") from None
-            except Unfit as unfit:
-                raise DataError(f"{where} {unfit.detail}") from None
-    return found
-
-
 def to_row(example: Example) -> dict[str, Any]:
-    """An example as a row that `read_jsonl` reads back."""
+    """An example as a row that `to_example` reads back."""
     return {
         "id": example.id,
         "messages": [{"role": m.role, "content": m.content} for m in example.messages],
@@ -56,16 +32,6 @@ def to_row(example: Example) -> dict[str, Any]:
         "response": example.response,
         "tags": dict(example.tags),
     }
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        with path.open(encoding="utf-8") as file:
-            yield from enumerate(file, start=1)
-    except UnicodeDecodeError:
-        raise DataError(f"{path} is not UTF-8 text: save it as UTF-8.") from None
-    except OSError as e:
-        raise DataError(f"Cannot read {path}: {e.strerror}; give the path of a JSONL file.") from None
 
 
 def to_example(row: Any, name: str, options: Mapping[str, Any] | None = None, template: str = "") -> Example:
