@@ -1,6 +1,7 @@
 """The plan behind a run. Whole runs are in test_faults_kill.py."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from xreasoner.config import TeacherSpec
 from xreasoner.errors import DataError, ModelError, RecipeError, RunError, UserError
 from xreasoner.pipeline import steps_of
 from xreasoner.pipeline.rows import rows_of
-from xreasoner.pipeline.steps import Step, paid_for
+from xreasoner.pipeline.steps import Step, base_dir, paid_for
 from xreasoner.pipeline.work import execute, trained_on
 from xreasoner.runs import RunDir
 from xreasoner.types import Example, Message
@@ -151,6 +152,61 @@ def test_rows_are_held_against_benchmarks(tmp_path: Path, monkeypatch: pytest.Mo
     assert {s.name for s in steps_of(recipe, "hash") if s.inputs != steps[s.name].inputs} >= {"data-sft", "sft", "rl"}
     with pytest.raises(RecipeError, match=r"`sft` cannot be held against `micro`: choose from gsm8k, math500"):
         pipeline.preflight(load(f"sft.data={{name: jsonl, path: {path}, decontaminate: [micro]}}"), tmp_path)
+
+
+def test_other_test_problems_are_another_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XREASONER_DATA", str(tmp_path))
+    (tmp_path / "gsm8k").mkdir()
+    test = tmp_path / "gsm8k" / "test.jsonl"
+
+    def inputs() -> dict[str, str]:
+        return {s.name: s.inputs for s in steps_of(load("eval.suite=gsm8k"), "hash")}
+
+    test.write_text(json.dumps({"question": "2 + 3?", "answer": "It is. #### 5"}) + "\n")
+    before = inputs()
+    assert inputs() == before
+    test.write_text(json.dumps({"question": "2 + 2?", "answer": "It is. #### 4"}) + "\n")
+    changed = {name for name, key in inputs().items() if key != before[name]}
+    assert changed == {name for name in before if name.startswith(("eval-", "pictures"))}
+
+
+def taught_by(teacher: str) -> config.Recipe:
+    document = load().to_document()
+    document["stages"] = [yaml.safe_load(distilling(teacher)), *document["stages"]]
+    return config.from_document(document, "here")
+
+
+def test_a_run_goes_on_with_another_server_and_not_with_another_model(tmp_path: Path) -> None:
+    first = taught_by("{model: m, endpoint: http://localhost:1/v1, requests_at_once: 8}")
+    moved = taught_by("{model: m, endpoint: http://localhost:2/v1, requests_at_once: 1}")
+    assert steps_of(first, "hash") == steps_of(moved, "hash")
+    RunDir.create(tmp_path / "run", first)
+    RunDir.create(tmp_path / "run", moved)
+    assert "localhost:2" in (tmp_path / "run" / "recipe.yaml").read_text()
+    with pytest.raises(RunError, match="another recipe"):
+        RunDir.create(tmp_path / "run", taught_by("{model: n, endpoint: http://localhost:2/v1}"))
+
+
+def test_the_weights_of_a_local_teacher_are_inputs(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    before = steps_of(taught_by(f"{{model: {tmp_path}}}"), "hash")
+    (tmp_path / "model.safetensors").write_bytes(b"1")
+    after = steps_of(taught_by(f"{{model: {tmp_path}}}"), "hash")
+    assert {a.name for a, b in zip(after, before, strict=True) if a != b} == {"traces"}
+
+
+def test_a_teacher_that_cannot_be_asked_is_found_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="nowhere is not a folder"):
+        pipeline.preflight(taught_by("{model: nowhere}"), tmp_path)
+
+
+def test_a_base_without_a_chat_template_is_named(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(base_dir(load()), base)
+    pipeline.preflight(load(f"model.base={base}"), tmp_path / "run")
+    (base / "chat_template.jinja").unlink()
+    with pytest.raises(ModelError, match=r"base has no chat template: add a chat_template\.jinja"):
+        pipeline.preflight(load(f"model.base={base}"), tmp_path / "run")
 
 
 def test_a_teacher_outside_of_the_run_waits_for_no_checkpoint() -> None:

@@ -36,6 +36,21 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
+_MEANS = ("launch", "endpoint", "api_key_variable", "requests_at_once", "requests_per_minute")
+
+
+def without_means(document: Any) -> Any:
+    """A recipe as plain data without what only says where it runs, or how fast a server is asked: results do not
+    depend on it, and a run may go on with other means.
+
+    >>> without_means({"name": "x", "launch": {"workers": 2}})
+    {'name': 'x'}
+    """
+    if isinstance(document, dict):
+        return {key: without_means(value) for key, value in document.items() if key not in _MEANS}
+    return [without_means(value) for value in document] if isinstance(document, list) else document
+
+
 def folder_hash(folder: Path, suffixes: tuple[str, ...] = (".safetensors", ".json", ".jinja")) -> str:
     """A hash over the names and bytes of a model folder's own files."""
     digest = hashlib.sha256()
@@ -132,7 +147,7 @@ class RunDir:
 
     @classmethod
     def create(cls, root: Path, recipe: Recipe) -> RunDir:
-        """Opens a new or a half-finished run.
+        """Opens a new or a half-finished run; the means that a recipe names may be others than before.
 
         Raises:
             RunError: the folder holds the run of another recipe, or something that is no run.
@@ -141,14 +156,14 @@ class RunDir:
         path = root / "recipe.yaml"
         if path.exists():
             old = path.read_text()
-            if old != document:
+            if without_means(yaml.safe_load(old)) != without_means(recipe.to_document()):
                 raise RunError(
                     f"{root} holds the run of another recipe: give another --out, or remove that folder. "
                     f"It differs in:\n{_difference(old, document)}"
                 )
         elif root.exists() and (not root.is_dir() or any(not p.name.startswith(".") for p in root.iterdir())):
             raise RunError(f"{root} exists and is not a run of xreasoner: give another --out.")
-        if not path.exists():
+        if not path.exists() or path.read_text() != document:
             with disk_guard(root):
                 write_atomic(path, document)
         return cls(root, recipe)

@@ -13,9 +13,10 @@ The paper's SFT traces are a stronger model's (paper section 2.2; its medical on
 from xreasoner.distill.ask import SETTINGS, distill
 from xreasoner.distill.outcome import PROBLEMS, TRACES, keep
 from xreasoner.distill.samples import SAMPLES
-from xreasoner.distill.teachers import ChatTeacher, Sample, SamplerTeacher, Teacher, teacher_of
+from xreasoner.distill.teachers import INSPECT, ChatTeacher, Sample, SamplerTeacher, Teacher, teacher_of
 
 __all__ = [
+    "INSPECT",
     "PROBLEMS",
     "SAMPLES",
     "SETTINGS",

@@ -115,5 +115,20 @@ def read_config(model_dir: str | Path) -> dict[str, Any]:
     return config
 
 
+def require_chat_template(model_dir: str | Path) -> None:
+    """Raises ModelError where the folder has no chat template in any of the places where transformers looks for one."""
+    folder = Path(model_dir)
+    if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
+        return
+    try:
+        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        settings = None
+    if not isinstance(settings, dict) or not settings.get("chat_template"):
+        raise ModelError(
+            f"{model_dir} has no chat template: add a chat_template.jinja to it, as the model's makers do."
+        )
+
+
 def _without_prefix(key: str, prefixes: tuple[str, ...]) -> str | None:
     return next((key[len(prefix) :] for prefix in prefixes if key.startswith(prefix)), None)

@@ -16,13 +16,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from xreasoner.config import DistillSpec, Recipe
+from xreasoner.config import DistillSpec, Recipe, TeacherSpec
 from xreasoner.data.datasets import DATASETS, check_spec, load_training
+from xreasoner.distill import INSPECT, teacher_of
 from xreasoner.errors import RecipeError, RunError
 from xreasoner.eval.benchmarks import BENCHMARKS, suite_benchmarks
 from xreasoner.files import disk_guard, write_atomic, write_json
 from xreasoner.jobs import Job, Running, run_jobs
-from xreasoner.model.families import family_of
+from xreasoner.model.families import family_of, require_chat_template
+from xreasoner.model.hub import resolve_model
 from xreasoner.pipeline.steps import DETACH, PICTURES, Step, base_dir, is_prepared, paid_for, steps_of, up_to
 from xreasoner.pipeline.work import execute
 from xreasoner.runs import JobDir, RunDir, folder_hash
@@ -45,7 +47,10 @@ def preflight(recipe: Recipe, out: Path) -> None:
             check_spec(stage.data)
         for name in stage.data.decontaminate:
             _check_benchmark(name, stage.name)
+        if isinstance(stage, DistillSpec) and isinstance(stage.teacher, TeacherSpec):
+            _check_teacher(stage.teacher)
     family_of(base_dir(recipe))
+    require_chat_template(base_dir(recipe))
     for benchmark in suite_benchmarks(recipe.eval.suite):
         benchmark.check(recipe.eval.split)
     for stage in recipe.stages:
@@ -53,12 +58,20 @@ def preflight(recipe: Recipe, out: Path) -> None:
             load_training(stage.data, recipe.seed)
     existing = next(p for p in (out, *out.resolve().parents) if p.exists())
     size = sum(p.stat().st_size for p in base_dir(recipe).iterdir() if p.is_file())
-    need, free = size * (2 + _COPIES_PER_STAGE * len(recipe.stages)), shutil.disk_usage(existing).free
+    need, free = size * (2 + _COPIES_PER_STAGE * len(recipe.training)), shutil.disk_usage(existing).free
     if free < need:
         raise RunError(
             f"{out} needs about {need / 2**30:.1f} GiB of disk and {free / 2**30:.1f} GiB are free: free some space or "
             "give another --out."
         )
+
+
+def _check_teacher(teacher: TeacherSpec) -> None:
+    """Raises RecipeError or ModelError where an outside teacher cannot be asked; no server is."""
+    if teacher.endpoint is None and not teacher.model.startswith(INSPECT):
+        resolve_model(teacher.model)  # its weights are loaded when its turn comes
+    else:
+        teacher_of(teacher)
 
 
 def _check_benchmark(name: str, stage: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from xreasoner.data.datasets import DATASETS, Dataset
 from xreasoner.data.sources import local_files
 from xreasoner.distill import SAMPLES, SETTINGS
 from xreasoner.errors import RecipeError
-from xreasoner.eval.benchmarks import BENCHMARKS
+from xreasoner.eval.benchmarks import BENCHMARKS, SUITES
+from xreasoner.eval.questions import Split
 from xreasoner.model.hub import resolve_model
-from xreasoner.runs import fingerprint
+from xreasoner.runs import fingerprint, folder_hash, without_means
 
 DETACH, PICTURES, EVAL, DATA = "detach", "pictures", "eval-", "data-"
 CONTROLS_SUFFIX = "-controls"
@@ -45,6 +47,7 @@ def steps_of(recipe: Recipe, base_hash: str) -> list[Step]:
     """Every job of a run: first the rows, where most can be wrong and nothing is dear, then the critical path. Reads
     the files that the recipe's datasets name: edited rows are other inputs."""
     settings = recipe.eval.model_dump(mode="json", exclude={"checkpoints", "controls"})
+    settings["files"] = _benchmark_files(SUITES.get(recipe.eval.suite, ()), recipe.eval.split)
     controls = recipe.eval.controls.model_dump(mode="json") if recipe.eval.controls else None
     steps = [
         Step(DETACH, "detach", (), fingerprint([base_hash])),
@@ -54,15 +57,18 @@ def steps_of(recipe: Recipe, base_hash: str) -> list[Step]:
     inputs = {"base": steps[0].inputs}
     for stage in recipe.stages:
         start = stage.teacher if isinstance(stage, DistillSpec) else recipe.start_of(stage)
-        origin = [] if isinstance(start, TeacherSpec) else [inputs[start]]
+        origin = _weights(start) if isinstance(start, TeacherSpec) else [inputs[start]]
         needs: tuple[str, ...] = () if isinstance(start, TeacherSpec) else (DETACH if start == "base" else start,)
         if is_prepared(recipe, stage):
             traces = recipe.traces_of(stage.data)
             of = [inputs[traces.name]] if traces else [_content(stage.data)]
-            key = fingerprint([*of, kind_of(stage), stage.data.model_dump(mode="json"), _benchmark_files(stage.data)])
+            key = fingerprint(
+                [*of, kind_of(stage), stage.data.model_dump(mode="json"), _benchmark_files(stage.data.decontaminate)]
+            )
             data.append(Step(DATA + stage.name, "data", (traces.name,) if traces else (), key))
             origin, needs = [*origin, key], (*needs, DATA + stage.name)
-        inputs[stage.name] = fingerprint([*origin, kind_of(stage), stage.model_dump(mode="json"), recipe.seed])
+        lasting = without_means({kind_of(stage): stage.model_dump(mode="json")})
+        inputs[stage.name] = fingerprint([*origin, *next(iter(lasting.items())), recipe.seed])
         steps.append(Step(stage.name, kind_of(stage), needs, inputs[stage.name]))
     steps = [*data, *steps]
     wanted = [(c, "") for c in recipe.checkpoints]
@@ -81,9 +87,15 @@ def _content(data: DataSpec) -> list[str]:
     return [_file_hash(file) for file in local_files(Path(data.path))] if data.path else [data.name]
 
 
-def _benchmark_files(data: DataSpec) -> list[str]:
-    read = [BENCHMARKS[name].questions for name in data.decontaminate]
-    return [_file_hash(file) for questions in read if questions and (file := questions.local_file("test"))]
+def _benchmark_files(names: Sequence[str], split: Split = "test") -> list[str]:
+    read = [BENCHMARKS[name].questions for name in names]
+    return [_file_hash(file) for questions in read if questions and (file := questions.local_file(split))]
+
+
+def _weights(teacher: TeacherSpec) -> list[str]:
+    """The hash of an outside teacher's weights, where they lie in a folder here."""
+    folder = Path(teacher.model)
+    return [folder_hash(folder)] if teacher.endpoint is None and folder.is_dir() else []
 
 
 def _file_hash(path: Path) -> str:
