@@ -24,6 +24,8 @@ def test_a_job_is_told_in_one_line() -> None:
     )
     assert job_words(replace(job, summary={"rows_kept": 10, "rows_dropped": 0, "steps": "<b>"})) == "10 examples whole"
     assert job_words(replace(job, summary={"kept": 0})) == "0 kept"
+    failed = {"sampled": 10, "failed": 2, "kept": 5}
+    assert job_words(replace(job, summary=failed)) == "10 solutions sampled, 2 unanswered, 5 kept"
 
 
 def test_the_rows_of_a_stage_are_told_with_what_was_left_out() -> None:

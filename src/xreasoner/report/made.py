@@ -15,6 +15,7 @@ _SUMMARY = (
     ("rows", "{} rows read"),
     ("questions", "{} questions"),
     ("sampled", "{} solutions sampled"),
+    ("failed", "{} unanswered"),
     ("kept", "{} kept"),
     ("pass_rate", "{}% of the solutions passed the verifier"),
     ("rows_kept", "{} examples whole"),

@@ -83,6 +83,8 @@ CURVES: tuple[tuple[str, str, tuple[tuple[str, str, int], ...], bool], ...] = (
     ),
     ("Length", "tokens of a rollout", (("mean_length", "mean", 2), ("max_length", "longest", 0)), False),
     ("Groups without signal", "all rollouts right, or all wrong", (("flat_groups", "flat", 2),), True),
+    ("Groups replaced", "by groups with signal", (("refilled", "refilled", 2),), False),
+    ("Importance weights", "trainer to sampler, mean", (("importance_weight", "weight", 2),), False),
     ("Entropy", "of the next token, in nats", (("entropy", "entropy", 2),), False),
     ("Sampler against trainer", "gap of their log-probabilities", (("sampler_trainer_gap", "gap", 2),), False),
 )
