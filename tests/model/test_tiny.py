@@ -158,8 +158,10 @@ def test_files_that_cannot_be_read_are_named(tmp_path, content, message):
         list(tiny.texts_of([tmp_path / "rows.jsonl"]))
 
 
-@pytest.mark.parametrize("sizes", [{"hidden": 100}, {"hidden": 0}, {"layers": 0}, {"vocabulary": 262}])
-def test_sizes_that_make_no_model(tmp_path, sizes):
+@pytest.mark.parametrize(
+    "sizes", [{"hidden": 100}, {"hidden": 0}, {"layers": 0}, {"vocabulary": 262}, {"seed": -1}, {"seed": 2**63}]
+)
+def test_sizes_and_seeds_that_make_no_model(tmp_path, sizes):
     with pytest.raises(ModelError):
         tiny.write_tiny(tmp_path / "vlm", [], **sizes)
     assert not (tmp_path / "vlm").exists()

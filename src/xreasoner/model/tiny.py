@@ -72,7 +72,7 @@ def write_tiny(
     The same arguments write the same bytes. `vocabulary` is the largest number of tokens: less text has fewer.
 
     Raises:
-        ModelError: the sizes make no model.
+        ModelError: the sizes or the seed make no model.
         DataError: a file cannot be read.
         RunError: `out_dir` exists or cannot be written.
     """
@@ -83,6 +83,8 @@ def write_tiny(
             f"A model of {layers} layers and {vocabulary} tokens cannot be: it needs 1 layer or more and at least "
             f"{FEWEST_TOKENS} tokens."
         )
+    if not 0 <= seed < 2**63:  # what torch takes
+        raise ModelError("The seed is out of range: choose one from 0 to 2^63 - 1.")
     tokenizer = train_tokenizer(texts_of(files), vocabulary)
     model = build_model(tokenizer, hidden, layers, seed)
     parameters = sum(p.numel() for p in model.parameters())
