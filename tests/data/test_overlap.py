@@ -94,6 +94,10 @@ def altered(text, every):
     return " ".join(f"{w[:-1]}z" if i % every == every - 1 else w for i, w in enumerate(text.split()))
 
 
+def test_raised_digits_are_no_plain_ones():
+    assert find(["What is 2³?"], "What is 23?", "What is $2^3$?") == [None, Hit("b", "exact", 0)]
+
+
 def test_fuzzy_is_nearly_the_same_text():
     assert kinds([COWS], altered(COWS, 8)) == ["fuzzy"]
     assert kinds([COWS], altered(COWS, 1)) == [None]

@@ -322,3 +322,54 @@ def test_a_response_that_contradicts_the_gold_is_no_model(tmp_path):
     assert prepare(spec, None, purpose="rl").kept == 3
     tolerant = spec.model_copy(update={"tolerate": ("wrong response",)})
     assert prepare(tolerant, None, purpose="sft").kept == 3
+
+
+def test_a_solution_in_sentences_is_no_wrong_response(tmp_path):
+    """OpenThoughts puts all of a written solution into the answer."""
+    solutions = [
+        "We compute it.\n\nThe final answer is 5.",
+        "So the number of apples is 5.",
+        "We count.\n\nSo there are 5 apples in the basket.",
+        "It cannot be told.\n\nWho knows?",
+        r"It is \boxed{6}.",
+        "We count.\n\n\\[ x = \\boxed{6} \\]",
+        "The answer is 6.",
+        "6",
+    ]
+    rows = [
+        metadata(f"Question {n}?", ground_truth_solution=r"\boxed{5}", deepseek_solution=s)
+        for n, s in enumerate(solutions)
+    ]
+    path = parquet(tmp_path / "a.parquet", rows)
+    _, _, quarantined = prepared(tmp_path, "openthoughts-114k", path, options={"config": "metadata"})
+    assert fates(quarantined) == dict.fromkeys((5, 6, 7, 8), "wrong response")
+
+
+def test_golds_that_mean_the_same_are_no_conflict(tmp_path):
+    def row(question, gold, verifier="math"):
+        return {"prompt": question, "gold": gold, "verifier": verifier}
+
+    path = lines(
+        tmp_path / "a.jsonl",
+        row("Half?", "1/2"),
+        row("Five?", "5", "number"),
+        row("Half?", "0.5"),
+        row("Five?", "5.0", "number"),
+        row("Half?", r"\frac{1}{2}"),
+        row("Third?", "3"),
+        row("Third?", "1/3"),
+    )
+    _, kept, quarantined = prepared(tmp_path, "jsonl", path, "rl")
+    assert fates(quarantined) == {
+        3: "duplicate",
+        4: "duplicate",
+        5: "duplicate",
+        6: "conflict",
+        7: "conflict",
+    }
+    assert [e.gold for e in kept] == ["1/2", "5"]
+
+
+def test_raised_digits_make_another_question(tmp_path):
+    path = lines(tmp_path / "a.jsonl", mine(1, prompt="What is 2³?"), mine(2, prompt="What is 23?"))
+    assert prepared(tmp_path, "jsonl", path, "rl")[0].kept == 2

@@ -10,11 +10,11 @@ def row(question, gold="", response=None):
     return Example("x", (Message("user", question),), gold, "math" if gold else "", response=response)
 
 
-def found(rows, by_response=True):
+def found(rows, by_response=True, same=lambda pairs: [False] * len(pairs)):
     twins = Twins()
     for each in rows:
         twins.add(each, by_response)
-    duplicate, conflict = twins.find()
+    duplicate, conflict = twins.find(same)
     return duplicate.nonzero()[0].tolist(), conflict.nonzero()[0].tolist()
 
 
@@ -33,6 +33,28 @@ def test_by_hand():
     ]
     assert found(rows) == ([1, 5, 7], [3, 4, 5])
     assert found(rows, by_response=False) == ([1, 2, 5, 7], [3, 4, 5])
+
+
+def test_golds_of_one_meaning_are_no_conflict_and_make_one_row():
+    rows = [
+        row("Half?", "1/2"),
+        row("Who?", "A"),
+        row("half?", "0.5"),
+        row("Half?"),
+        row("Half?", "0.5"),  # 2 again, and 0
+        row("Third?", "3"),
+        row("Third?", "1/3"),
+        row("Third?", "0.33"),  # means the same as 6, which contradicts 5
+        row("Who?", "B"),
+    ]
+    asked = []
+
+    def same(pairs):
+        asked.extend(pairs)
+        return [{rows[a].gold, rows[b].gold} in ({"1/2", "0.5"}, {"1/3", "0.33"}) for a, b in pairs]
+
+    assert found(rows, same=same) == ([2, 4], [1, 5, 6, 7, 8])
+    assert sorted(asked) == [(0, 2), (1, 8), (5, 6), (5, 7)]
 
 
 @pytest.mark.parametrize("n", [0, 1])
@@ -64,3 +86,11 @@ def test_golds_that_differ(one, other):
 def test_questions_that_differ_only_in_case_width_and_space():
     assert same_text("Is ｘ = 2 ?\n") == same_text(" is X =  2 ?")
     assert same_text("Is x = 2?") != same_text("Is x = -2?")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("What is 2³?", "What is 23?"), ("Is x₂ odd?", "Is x2 odd?"), ("1½ + 1", "11/2 + 1")]
+)
+def test_raised_and_lowered_digits_are_no_plain_ones(one, other):
+    assert same_text(one) != same_text(other)
+    assert same_text("What is 2³?") == same_text("what is 2^3?")

@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 from rapidfuzz import fuzz, process
 
+from xreasoner.data.twins import one_width
+
 Kind = Literal["exact", "13-gram", "fuzzy"]
 RUN_WORDS = 13  # of one shared run (GPT-3, arXiv 2005.14165, appendix C)
 FUZZY_RATIO = 90  # percent, of rapidfuzz's `ratio`
@@ -167,7 +169,7 @@ def _words(text: str) -> list[str]:
     >>> _words("Ｆind $\\\\left(2x\\\\right)$, 東京!")
     ['find', '2', 'x', '東', '京']
     """
-    text = text.casefold() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    text = text.casefold() if text.isascii() else one_width(text).casefold()
     if not text.isascii():
         # accents that stand alone, vowel signs, and what is invisible would split words
         text = "".join(c for c in text if c.isascii() or unicodedata.category(c) not in ("Mn", "Mc", "Me", "Cf"))

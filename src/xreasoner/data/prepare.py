@@ -9,6 +9,7 @@ but for 32 bytes each.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from array import array
 from collections.abc import Callable, Sequence
@@ -22,13 +23,14 @@ from xreasoner.config import DataSpec
 from xreasoner.data import fates
 from xreasoner.data.datasets import DATASETS, Dataset, example_of_row, open_rows
 from xreasoner.data.fates import Reason, Unfit
-from xreasoner.data.prepared import ROWS, RowWriter, examples_at, open_prepared, select
-from xreasoner.data.sources import Raw, Unreadable
+from xreasoner.data.prepared import ROWS, Prepared, RowWriter, examples_at, open_prepared, select
+from xreasoner.data.sources import CHUNK_ROWS, Raw, Unreadable
 from xreasoner.data.tally import Audit, Tally
 from xreasoner.data.twins import Twins
 from xreasoner.errors import DataError
 from xreasoner.files import disk_guard, whole_folder, write_json
-from xreasoner.types import Example
+from xreasoner.types import Example, Verdict
+from xreasoner.verify.extract import unwrapped
 from xreasoner.verify.verifiers import verify_many
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ QUARANTINED, AUDIT = "quarantined.jsonl", "audit.json"
 _CANDIDATES = "candidates.arrow"
 _Row: TypeAlias = tuple[int, Example, str]  # number, example, bare question
 _EXCERPT = 200  # characters of a quarantined row that are shown
+_PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+_NAME_WORDS = 3  # "yes", "New York", "east by north" are answers
 
 
 class OtherRows(DataError):
@@ -176,7 +180,7 @@ class _Sorter:
         left = []
         for number, example, question in fit:
             verdict = next(verdicts) if example.verifier and example.response else None
-            if verdict is not None and verdict.outcome == "wrong":
+            if verdict is not None and verdict.outcome == "wrong" and _was_read(verdict):
                 detail = f"answers {(verdict.extracted or '')[:80]!r}, the gold is {example.gold[:80]!r}"
                 self._quarantine(number, example.id, "wrong response", question, detail)
             else:
@@ -209,9 +213,9 @@ class _Sorter:
             raise OtherRows(self._other_rows())
         self.writer.close()
         candidates, tolerated = self.folder / _CANDIDATES, self.spec.tolerate
-        duplicate, conflict = self.twins.find()
+        duplicate, conflict = self.twins.find(lambda pairs: _mean_the_same(candidates, pairs))
         conflict &= "conflict" not in tolerated
-        duplicate &= ~conflict & ("duplicate" not in tolerated)
+        duplicate &= "duplicate" not in tolerated
         for i, example in examples_at(candidates, conflict | duplicate):
             reason: Reason = "conflict" if conflict[i] else "duplicate"
             self._quarantine(self.numbers[i], example.id, reason, fates.bare_question(example))
@@ -239,6 +243,24 @@ class _Sorter:
             f"{self.of.fields}; here, a row has the {has}: give another `path`, or the dataset's name and options that "
             "fit this file."
         )
+
+
+def _was_read(verdict: Verdict) -> bool:
+    """Whether the answer of a wrong verdict is one, and not sentences that may well end in the right one."""
+    answer = unwrapped(verdict.extracted or "").strip()
+    if "\n" in answer or verdict.method.endswith(("not a number", "not a formula")):
+        return False
+    return "math-verify" not in verdict.method or len(_PROSE.findall(answer)) <= _NAME_WORDS
+
+
+def _mean_the_same(candidates: Path, pairs: Sequence[tuple[int, int]]) -> list[bool]:
+    """Of each pair of rows, whether the first one's verifier takes the gold of the second for its own."""
+    rows, same = Prepared(candidates), []
+    for start in range(0, len(pairs), CHUNK_ROWS):
+        chunk = [(rows[a], rows[b].gold) for a, b in pairs[start : start + CHUNK_ROWS]]
+        verdicts = verify_many([(example, f"<answer>{gold}</answer>") for example, gold in chunk])
+        same += [verdict.outcome == "correct" for verdict in verdicts]
+    return same
 
 
 def _excerpt(row: Any) -> str:
