@@ -77,6 +77,10 @@ def test_blank_lines_and_a_byte_order_mark(tmp_path):
         ('{"text": "7", "gold": "7", "kind": ["math"]}', "none of math"),
         ('{"text": "7", "gold": "7", "kind": "choice", "options": "AB"}', "`options`"),
         ('{"text": "7", "gold": "7", "kind": "choice", "options": [1]}', "`options`"),
+        ('{"text": "7", "gold": "7", "kind": "choice", "options": ""}', "`options`"),
+        ('{"text": "7", "gold": "7", "kind": "math", "loss": NaN}', "holds NaN"),
+        ('{"text": "7", "gold": "7", "kind": "math", "loss": -Infinity}', "holds -Infinity"),
+        ('{"text": "7", "gold": 1e999, "kind": "math"}', "holds 1e999"),
     ],
 )
 def test_a_bad_line_is_named_and_nothing_is_written(tmp_path, line, words):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -55,7 +56,8 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], Example]]:
         with path.open("rb") as f:
             for number, line in enumerate(f, start=1):
                 if line.strip():
-                    row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+                    text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                    row = json.loads(text, parse_constant=_finite, parse_float=_finite)
                     yield row, _example(row, f"line {number}")
     except OSError as error:
         raise DataError(f"Cannot read {path} ({error.strerror}): give a JSONL file of outputs.") from None
@@ -69,6 +71,12 @@ class _Malformed(ValueError):
     """Says what is wrong with a row, after the words "Line 3 of FILE"."""
 
 
+def _finite(number: str) -> float:
+    if not math.isfinite(value := float(number)):
+        raise _Malformed(f"holds {number[:20]}, which JSON has no number for")
+    return value
+
+
 def _complaint(error: Exception) -> str:
     return str(error) if isinstance(error, _Malformed) else "is not JSON"
 
@@ -79,7 +87,8 @@ def _example(row: Any, name: str) -> Example:
     for key in ("text", "gold", "kind"):
         if key not in row:
             raise _Malformed(f"has no `{key}`")
-    gold, options = row["gold"], row.get("options") or []
+    gold, options = row["gold"], row.get("options")
+    options = [] if options is None else options
     if not isinstance(row["text"], str):
         raise _Malformed("has a `text` that is not a string")
     if isinstance(gold, bool) or not isinstance(gold, str | int | float):

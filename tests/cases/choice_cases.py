@@ -10,6 +10,7 @@ TEN = tuple(f"statement {n}" for n in ("one", "two", "three", "four", "five", "s
 TWELVE = tuple(f"curve {n}" for n in range(1, 13))
 TWINS = ("x", "Liver", "y", "liver ")
 LETTERS = ("B", "C", "A", "D")
+SCURVY = ("Aspirin", "Vitamin C", "Heparin", "Vitamin D and E deficiency", "Warfarin")
 SENTENCES = (
     "A 45-year-old man with chest pain",
     "Reassurance and follow-up in 6 months",
@@ -79,6 +80,31 @@ ROWS = [
     (DRUGS, "D", "D: Aspirin", RIGHT, "the letter counts; the method says inconsistent"),
     (DRUGS, "A", "D: Aspirin", WRONG, "the same"),
     (DRUGS, "D", "D. Give heparin", RIGHT, "the same"),
+    (SCURVY, "B", "B (Heparin)", RIGHT, "the same"),
+    (SCURVY, "C", "B (Heparin)", WRONG, "the same"),
+    # a letter with its text in brackets, or in a sentence
+    (SCURVY, "B", "B (Vitamin C)", RIGHT, "the C in the option's text is no second letter"),
+    (SCURVY, "B", "B (Vitamin C).", RIGHT),
+    (SCURVY, "B", "**B** (20)", RIGHT),
+    (SCURVY, "B", "B (Vitamin C) and D (Vitamin D and E deficiency)", NONE),
+    (SCURVY, "A", "A (young) man (aged 45)", NONE, "the brackets do not hold all that follows"),
+    (SCURVY, "B", "B is correct", RIGHT),
+    (SCURVY, "B", "Option B is the best choice.", RIGHT),
+    (SCURVY, "B", "B because it is safer", RIGHT),
+    (SCURVY, "B", "B, because 30 is too big", RIGHT),
+    (SCURVY, "B", "The answer is B, since A is contraindicated.", RIGHT),
+    (SCURVY, "B", "B, not A", RIGHT),
+    (SCURVY, "A", "A, which is contraindicated", NONE),
+    (SCURVY, "A", "A, no, B", NONE),
+    (SCURVY, "A", "A, C are correct", NONE),
+    (SCURVY, "A", "A, B or C", NONE),
+    (SCURVY, "A", "A is not correct", NONE),
+    (SCURVY, "A", "A is correct, B", NONE),
+    (SCURVY, "A", "A correct answer", NONE),
+    (TWELVE, "I", "I, too, have no idea", NONE, "the pronoun"),
+    (TWELVE, "I", "I (think so)", NONE, "the same"),
+    (SCURVY, "D", "D. Vitamin D and E", RIGHT, "as in the option's text, of which it is a part"),
+    (SCURVY, "A", "A. Vitamin D and E", NONE, "two letters, since A's text has none"),
     # twins
     (TWINS, "B", "D", RIGHT, "two options of the same text are both right"),
     (TWINS, "D", "B", RIGHT, "the same"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xreasoner.verify.extract import extract_answer, last_boxed, locate_answer, nesting
+from xreasoner.verify.extract import extract_answer, last_boxed, locate_answer, nesting, unwrapped
 
 CASES = [
     # the paper's form, and the form of a forced exit
@@ -54,7 +54,7 @@ CASES = [
     ("{ \\boxed{5}", "5"),
     ("} \\boxed{5}", "5"),
     ("\\\\boxed{5}", None),
-    ("\\fbox{5}", None),
+    ("\\fbox{5}", "5"),
     ("\\boxed 5", None),
     # never guessed from prose
     ("#### 5", None),
@@ -150,6 +150,23 @@ def test_any_text_gives_a_stripped_piece_of_it_or_nothing(text):
 def test_a_wrapped_answer_comes_back(thoughts, answer, space):
     text = f"<think>{thoughts}</think>{space}<answer>{space}{answer}{space}</answer>{space}"
     assert extract_answer(text) == (answer.strip() or None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "inside"),
+    [
+        ("5", "5"),
+        ("\\boxed{5}", "5"),
+        ("The answer is 5", "5"),
+        ("We compute it.\n\nThe final answer is 5.", "5."),
+        ("We compute it.\n**Answer:**\n5", "5"),
+        ("The answer is 5\nor is it", "The answer is 5\nor is it"),
+        ("Answer: 6, \\boxed{5}", "5"),
+        ("\\boxed{}", "\\boxed{}"),
+    ],
+)
+def test_what_an_answer_wraps(answer, inside):
+    assert unwrapped(answer) == inside
 
 
 @given(st.text(alphabet="ab{}").filter(lambda inside: nesting(inside) is not None))

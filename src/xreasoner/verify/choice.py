@@ -20,6 +20,13 @@ _LETTER = re.compile(
     re.DOTALL | re.IGNORECASE | re.ASCII,
 )
 _SEPARATORS = frozenset(":.)]}\n")
+_IN_BRACKETS = re.compile(r"\((?![^()]*\)[^.])(.*)\)\.?", re.DOTALL)  # "B (Heparin)", but not "A (young) man (45)"
+# What may follow a letter in a sentence: "B, not A", "B is correct", "B because ..."; never a second letter or a doubt.
+_ASIDE = re.compile(
+    r"\s*(?:,(?!\s*(?:(?-i:[A-Z])|no|wait|which|that|who|as|however|but|though|although|while|unlike|if|unless)\b)"
+    r"|(?:because|since)\b|is\s+(?:the\s+)?(?:correct|right|best)\b)",
+    re.IGNORECASE,
+)
 # A second letter, beside the first ("A and B", "A, C") or as another label ("A: Yes\nB: No").
 _SECOND = re.compile(
     r"(?:^\s*(?:,|;|/|&|\+|-|or\b|and\b|,\s*(?:or|and)\b)|[,;/&]\s*(?:or\b|and\b)?|\n|\b(?:or|and)\b)"
@@ -41,28 +48,31 @@ def read_choice(answer: str, options: Sequence[str] = ()) -> tuple[int | None, s
     """(index of the option that `answer` names, how it was read); no guess where it names none, or two.
 
     A bare letter, then the whole text of one option (so that the option "E. coli" is not the letter E), then a letter
-    followed by a separator, or by its own option's text, then the text of the one option that a sentence contains and
+    followed by a separator, by brackets or words like "because", or by its own option's text, then the text of the one option that a sentence contains and
     does not deny. Letter and text at odds: the letter counts, and the method says "inconsistent". Without `options`
     only letters can be read, A to L. Letters are never searched in prose ("A 45-year-old", "vitamin C").
     """
     texts = [normalise_option(option) for option in options]
     answer = unwrapped(answer)
     match = _LETTER.fullmatch(answer)
-    index, separator, rest = -1, "", ""
+    index, label, rest = -1, False, ""  # label: the letter stands as one, apart from what follows it
     if match:
-        index, separator = _LETTERS.index(match[1].upper()), match[2]
-        rest = normalise_option(match[3])
-        if not _SEPARATORS & set(separator):
-            rest = rest.lstrip("-–—,; ")  # "B, No"; but the text in "B: -2" has a sign
+        index, rest = _LETTERS.index(match[1].upper()), match[3]
+        label = bool(_SEPARATORS & set(match[2]))
+        if not label:
+            bracketed = _IN_BRACKETS.fullmatch(rest)
+            label = match[1] != "I" and bool(bracketed or _ASIDE.match(rest))
+            rest = bracketed[1] if bracketed else rest.lstrip("-–—,; ")  # "B, No"; but "B: -2" has a sign
+        rest = normalise_option(rest)
         if not rest:
             return _in_range(index, options)
     if normalise_option(answer) in texts:
         return texts.index(normalise_option(answer)), "option text"
     if match:
         own_text = index < len(texts) and rest == texts[index]
-        if not own_text and _second_letter(match[2] + match[3], index, len(options) or _LETTERS_WITHOUT_OPTIONS):
+        if not own_text and _second_letter(match[2] + match[3], index, options):
             return None, "two letters"
-        if own_text or _SEPARATORS & set(separator):
+        if own_text or label:
             named = {texts[index]} if own_text else _contained(rest, texts)
             if named and index < len(texts) and texts[index] not in named:
                 return index, "letter, inconsistent"
@@ -95,9 +105,18 @@ def _in_range(index: int, options: Sequence[str]) -> tuple[int | None, str]:
     return (index, "letter") if inside else (None, "letter out of range")
 
 
-def _second_letter(rest: str, first: int, n_options: int) -> bool:
-    seconds = (second[1] or second[2] for second in _SECOND.finditer(rest[:_LONGEST_SENTENCE]))
-    return any(first != _LETTERS.index(letter) < n_options for letter in seconds)
+def _second_letter(rest: str, first: int, options: Sequence[str]) -> bool:
+    """Whether what follows a letter names another one, outside of the options' texts ("B (Vitamin C)")."""
+    rest = rest[:_LONGEST_SENTENCE]
+    for text in sorted((text for text in options if len(text) > 2), key=len, reverse=True):
+        rest = re.sub(re.escape(text), " ", rest, flags=re.IGNORECASE)
+    own = normalise_option(options[first]) if first < len(options) else ""
+    seconds = [
+        _LETTERS.index(second[1] or second[2])
+        for second in _SECOND.finditer(rest)
+        if normalise_option(second[0]) not in own or len(own) <= 2  # "B. Vitamin D and E", where B is "... deficiency"
+    ]
+    return any(first != second < (len(options) or _LETTERS_WITHOUT_OPTIONS) for second in seconds)
 
 
 def _spans(sentence: str, text: str) -> Iterator[tuple[int, int]]:

@@ -9,7 +9,7 @@ from xreasoner.prompts import ANSWER_CLOSE, THINK_CLOSE, THINK_OPEN
 
 _ANSWER_TAG = re.compile(r"<(/?)answer>")
 # Any escaped character is one token, so that \{ and \} are no braces and \\boxed (a line break) is no box.
-_BRACE = re.compile(r"\\boxed\s*\{|\\.|[{}]", re.DOTALL)
+_BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
 
 _LONGEST_LINE = 500
 # "Answer: B", "The final answer is $5$.", "**Final Answer:** 7", "### ANSWER: 12"; never "answer" amid a sentence.
@@ -27,7 +27,7 @@ def locate_answer(text: str) -> tuple[str | None, str]:
 
     Only what follows the last `</think>` counts; thoughts still open at the end have no answer. There, the last
     `<answer>` wins (innermost where nested; its close may be missing at the very end), then the last balanced
-    `\\boxed{}`, then a last line that announces the answer. A blank answer is none.
+    `\\boxed{}` or `\\fbox{}`, then a last line that announces the answer. A blank answer is none.
     """
     spoken = text[text.rfind(THINK_CLOSE) + len(THINK_CLOSE) :] if THINK_CLOSE in text else text
     if THINK_OPEN in spoken:
@@ -69,7 +69,7 @@ def last_answer_tag(text: str) -> tuple[str | None, str]:
 
 
 def last_boxed(text: str) -> str | None:
-    """Inside of the balanced `\\boxed{}` that opens last, stripped."""
+    """Inside of the balanced `\\boxed{}` or `\\fbox{}` that opens last, stripped."""
     open_braces: list[tuple[int, bool]] = []  # (where its inside starts, is it a box's)
     span: tuple[int, int] | None = None
     for brace in _BRACE.finditer(text):
@@ -83,11 +83,9 @@ def last_boxed(text: str) -> str | None:
 
 
 def unwrapped(answer: str) -> str:
-    """What is in the last box of an answer, or what its one line announces ("The answer is 5"), or else all of it."""
+    """What is in the last box of an answer, or what its last line announces ("The answer is 5"), or else all of it."""
     inside = last_boxed(answer)
-    if inside is None and "\n" not in answer.strip():
-        inside = final_line(answer)
-    return inside or answer
+    return (final_line(answer) if inside is None else inside) or answer
 
 
 def final_line(text: str) -> str | None:
