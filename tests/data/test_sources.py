@@ -2,9 +2,12 @@
 
 import gzip
 import json
+import logging
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from raw_files import gsm8k, lines, orz, parquet
 
@@ -51,6 +54,7 @@ def test_a_line_too_long_to_hold_is_cut_and_the_next_is_whole(tmp_path, monkeypa
     monkeypatch.setattr(sources, "_LINE_BYTES", 16)
     _, rows = rows_of(lines(tmp_path / "a.jsonl", {"a": "x" * 50}, {"a": 2}), tmp_path)
     assert isinstance(rows[0][1], Unreadable)
+    assert rows[0][1].text == '{"a": "xxxxxxxxx'
     assert rows[1] == (2, {"a": 2})
 
 
@@ -83,6 +87,41 @@ def test_parquet_is_read_in_chunks(tmp_path, monkeypatch):
     assert list(raw.chunks()) == list(raw.chunks())
 
 
+def test_one_bad_value_in_parquet_sinks_only_its_row(tmp_path):
+    texts = pa.StringArray.from_buffers(3, pa.array([0, 1, 3, 4], pa.int32()).buffers()[1], pa.py_buffer(b"a\xff\xfeb"))
+    times = pa.array([1_000_000, 2, 2**62], pa.int64()).cast(pa.timestamp("us"))
+    pq.write_table(pa.table({"text": texts, "time": times}), tmp_path / "a.parquet")
+    raw, rows = rows_of(tmp_path / "a.parquet", tmp_path)
+    assert rows[0] == (1, {"text": "a", "time": datetime(1970, 1, 1, 0, 0, 1)})
+    assert [type(row) for _, row in rows[1:]] == [Unreadable, Unreadable]
+    assert "holds a value that cannot be read" in rows[1][1].detail
+    assert (raw.rows, raw.where(3)) == (3, f"Row 3 of {tmp_path / 'a.parquet'}")
+
+
+@pytest.mark.parametrize("name", ["json", "json line"])
+def test_a_table_of_one_column_is_no_json_whatever_its_name(tmp_path, name):
+    rows = [{name: "[1]"}, {name: "{"}]
+    assert [row for _, row in rows_of(parquet(tmp_path / "a.parquet", rows), tmp_path)[1]] == rows
+
+
+@pytest.mark.parametrize(("line", "says"), [(b'{"a": "\xe9"}', "save the file as UTF-8"), (b"{", "not valid JSON")])
+def test_an_unreadable_line_says_why(tmp_path, line, says):
+    (tmp_path / "a.jsonl").write_bytes(line)
+    assert says in rows_of(tmp_path / "a.jsonl", tmp_path)[1][0][1].detail
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_what_json_has_no_number_for_is_no_json(tmp_path, number):
+    _, rows = rows_of(lines(tmp_path / "a.jsonl", f'{{"a": {number}}}', '{"a": 1}'), tmp_path)
+    assert isinstance(rows[0][1], Unreadable)
+    assert rows[1][1] == {"a": 1}
+
+
+def test_an_array_after_a_byte_order_mark(tmp_path):
+    (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf\n[{"a": 1}, {"a": 2}]')
+    assert rows_of(tmp_path / "a.json", tmp_path)[1] == [(1, {"a": 1}), (2, {"a": 2})]
+
+
 def test_images_in_parquet_are_not_decoded(tmp_path):
     image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     features = {"info": {"features": {"image": {"_type": "Image"}}}}
@@ -105,6 +144,7 @@ def broken(path: Path, content: bytes) -> Path:
         ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99)[:15] + b"\xff" * 40, "damaged"),
         ("a.json", b"[1, 2", "no JSON array"),
         ("a.json", b"[" * 9999, "no JSON array"),
+        ("a.json", b'["\xe9"]', "save it as UTF-8"),
         ("a.jsonl", b"", "no rows"),
         ("a.csv", b"a,b", "ends in .parquet"),
     ],
@@ -123,25 +163,45 @@ def test_folders_that_cannot_be_read(tmp_path):
         open_local(tmp_path / "none.jsonl", tmp_path / "raw.arrow")
     parquet(tmp_path / "mixed" / "a.parquet", [{"a": 1}])
     lines(tmp_path / "mixed" / "b.jsonl", {"a": 1})
-    with pytest.raises(DataError, match=r"b\.jsonl has the columns json line, of other"):
+    with pytest.raises(DataError, match=r"b\.jsonl is of another kind than .*a\.parquet: give a folder"):
         open_local(tmp_path / "mixed", tmp_path / "raw.arrow")
+    parquet(tmp_path / "tables" / "a.parquet", [{"a": 1}])
+    parquet(tmp_path / "tables" / "b.parquet", [{"b": 1}])
+    with pytest.raises(DataError, match=r"b\.parquet has the columns b, of other"):
+        open_local(tmp_path / "tables", tmp_path / "raw.arrow")
 
 
-def test_a_hub_that_does_not_answer_is_asked_again_and_then_named():
+class Answer:
+    """What huggingface_hub's errors keep of a reply."""
+
+    request, headers, text = None, {}, ""
+
+    def __init__(self, status_code):
+        self.status_code = status_code
+
+
+def refusal(status):
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return HfHubHTTPError("no", response=Answer(status))
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_hub_is_asked_again_and_then_named(status):
     waited, tries = [], []
 
-    def deaf():
+    def busy():
         tries.append(1)
-        raise ConnectionError("Couldn't reach it")
+        raise refusal(status)
 
     with pytest.raises(DataError, match=r"dataset a/b .* give its file or folder as `path`"):
-        fetched(deaf, "a/b", waited.append)
+        fetched(busy, "a/b", waited.append)
     assert len(tries) == 3
     assert waited == [2.0, 8.0]
 
 
 def test_a_hub_that_answers_at_last():
-    answers = iter([TimeoutError(), ConnectionError(), "rows"])
+    answers = iter([refusal(429), refusal(500), "rows"])
 
     def slow():
         answer = next(answers)
@@ -152,7 +212,19 @@ def test_a_hub_that_answers_at_last():
     assert fetched(slow, "a/b", lambda seconds: None) == "rows"
 
 
-@pytest.mark.parametrize("error", [FileNotFoundError("no such dataset"), ValueError("BuilderConfig not found")])
+def test_the_retries_of_the_hub_client_are_not_printed(caplog):
+    def unreachable():
+        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 8s [Retry 5/5].")
+        raise ConnectionError("Couldn't reach it")
+
+    with pytest.raises(DataError, match="check the network"):
+        fetched(unreachable, "a/b", lambda seconds: pytest.fail("waited, after the client's own tries"))
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError("no such dataset"), ValueError("BuilderConfig not found"), refusal(403), refusal(404)]
+)
 def test_what_another_try_cannot_mend_is_said_at_once(error):
     def refuses():
         raise error

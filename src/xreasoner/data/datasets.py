@@ -180,7 +180,7 @@ def example_of_row(spec: DataSpec, number: int, row: Any, template: str = prompt
     assert isinstance(of, Dataset)
     stem = Path(spec.path).name.partition(".")[0] if spec.path is not None and of.strict else spec.name
     if isinstance(row, Unreadable):
-        raise Unfit("malformed", "is not valid JSON: write one object a line.")
+        raise Unfit("malformed", row.detail)
     try:
         if holds_image(row):
             raise Unfit("image", "holds an image, but training sees text only: remove the row.")

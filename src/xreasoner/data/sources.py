@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import time
 import zlib
 from bisect import bisect
@@ -28,8 +29,8 @@ SUFFIXES = (".parquet", ".jsonl", ".json", ".jsonl.gz", ".json.gz")
 CHUNK_ROWS = 1024
 _CHUNK_BYTES = 2**24
 _LINE_BYTES = 2**26  # what is longer is cut, and then no JSON any more
-_LINE = "json line"  # the one column of rows that came as JSON
-_WAITS_SECONDS = (2.0, 8.0)  # before another try; huggingface_hub makes several of its own in each
+_BAD_VALUES = (ValueError, OverflowError)  # no UTF-8, a time out of range; Arrow's own are of the first kind
+_WAITS_SECONDS = (2.0, 8.0)  # before another try, of a Hub that answers: it is busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +47,35 @@ class Hub:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Stands for a row that is no JSON; `text` is its beginning."""
+    """Stands for a row that cannot be read; `text` is its beginning, `detail` goes on where "Line 3 of FILE" leaves
+    off."""
 
     text: str
+    detail: str = "is not valid JSON: write one object a line."
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
     """All rows of a dataset. `batches` gives them as Arrow record batches, from the first on, every time it is called.
     `places`: (number of the first row, unit, name) of each file; rows are numbered from 1 over all files, in a file of
-    lines by line, blank ones included."""
+    lines by line, blank ones included. `json`: the batches hold a row's JSON each, in their one column."""
 
     rows: int
     batches: Callable[[], Iterator[Any]]
     places: tuple[tuple[int, str, str], ...]
     source: str
+    json: bool = False
 
     def chunks(self) -> Iterator[list[tuple[int, Any]]]:
         """(number, row) of each row, CHUNK_ROWS at a time or fewer; blank lines are passed over. A row that cannot be
         parsed is an Unreadable."""
         start = 1
         for batch in self.batches():
-            if batch.schema.names == [_LINE]:
+            if self.json:
                 lines = enumerate(batch.column(0).to_pylist(), start)
                 yield [(number, _parsed(line)) for number, line in lines if line.strip()]
             else:
-                yield list(enumerate(batch.to_pylist(), start))
+                yield list(enumerate(_rows(batch), start))
             start += batch.num_rows
 
     def where(self, number: int) -> str:
@@ -90,6 +94,10 @@ def open_local(path: Path, aside: Path) -> Raw:
     import pyarrow as pa
 
     files, places, first = local_files(path), [], 1
+    tables = files[0].name.endswith(".parquet")
+    other = next((f for f in files if f.name.endswith(".parquet") != tables), None)
+    if other is not None:
+        raise DataError(f"{other} is of another kind than {files[0]}: give a folder of Parquet alone or of JSON alone.")
     writer, schema = None, None
     for file in files:
         unit = "Row" if file.name.endswith(".parquet") or _is_array(file) else "Line"
@@ -107,7 +115,7 @@ def open_local(path: Path, aside: Path) -> Raw:
     if writer is None:
         raise DataError(f"{path} holds no rows: give the path of a file with some.")
     writer.close()
-    return Raw(first - 1, lambda: read_batches(aside), tuple(places), str(path))
+    return Raw(first - 1, lambda: read_batches(aside), tuple(places), str(path), json=not tables)
 
 
 def read_batches(arrow: Path) -> Iterator[pa.RecordBatch]:
@@ -148,13 +156,15 @@ def open_hub(hub: Hub, aside: Path, sleep: Callable[[float], None] = time.sleep)
 
 
 def fetched(load: Callable[[], T], repo: str, sleep: Callable[[float], None] = time.sleep) -> T:
-    """What `load` returns, tried again after a wait where the Hub does not answer.
+    """What `load` returns, tried again after a wait where the Hub is busy. Where it cannot be reached at all,
+    huggingface_hub has made several tries of its own, without a word.
 
     Raises:
         DataError: saying how to give a local path instead.
     """
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError
 
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # a warning for each try
     last: Exception | None = None
     for wait in (0.0, *_WAITS_SECONDS):
         if wait:
@@ -164,9 +174,7 @@ def fetched(load: Callable[[], T], repo: str, sleep: Callable[[float], None] = t
         except (OSError, ValueError, RuntimeError) as error:  # huggingface_hub's and datasets' own are kinds of these
             last = error
             status = getattr(getattr(error, "response", None), "status_code", None)
-            busy = isinstance(error, HfHubHTTPError) and (status is None or status == 429 or status >= 500)
-            offline = isinstance(error, ConnectionError | TimeoutError | LocalEntryNotFoundError)
-            if not busy and not offline:
+            if not isinstance(error, HfHubHTTPError) or not (status == 429 or (status or 0) >= 500):
                 break
     assert last is not None
     raise DataError(
@@ -183,6 +191,21 @@ def _loaded(hub: Hub) -> datasets.Dataset:
         for config in hub.configs or (None,)
     ]
     return datasets.concatenate_datasets(parts) if len(parts) > 1 else parts[0]
+
+
+def _rows(batch: pa.RecordBatch) -> list[Any]:
+    """The rows of a table, an Unreadable where a value of one is none of its column's type."""
+    try:
+        return batch.to_pylist()
+    except _BAD_VALUES:
+        return [_row(batch.slice(i, 1)) for i in range(batch.num_rows)]
+
+
+def _row(batch: pa.RecordBatch) -> Any:
+    try:
+        return batch.to_pylist()[0]
+    except _BAD_VALUES as error:
+        return Unreadable("", f"holds a value that cannot be read ({str(error)[:100]}): mend or remove the row.")
 
 
 def _mapped_batches(table: datasets.Dataset) -> Iterator[pa.RecordBatch]:
@@ -233,10 +256,10 @@ def _line_batches(lines: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
         batch.append(line)
         size += len(line)
         if len(batch) == CHUNK_ROWS or size > _CHUNK_BYTES:
-            yield pa.record_batch([pa.array(batch, pa.binary())], [_LINE])
+            yield pa.record_batch([pa.array(batch, pa.binary())], ["json"])
             batch, size = [], 0
     if batch:
-        yield pa.record_batch([pa.array(batch, pa.binary())], [_LINE])
+        yield pa.record_batch([pa.array(batch, pa.binary())], ["json"])
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes]:
@@ -267,6 +290,8 @@ def _array(file: Path) -> list[Any]:
     try:
         with _opened(file) as stream:
             rows = json.loads(stream.read().decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise DataError(f"{file} is not UTF-8: save it as UTF-8.") from None
     except (ValueError, RecursionError):
         raise DataError(f"{file} is no JSON array: fetch it again, or write one row on each line.") from None
     return rows
@@ -274,6 +299,16 @@ def _array(file: Path) -> list[Any]:
 
 def _parsed(line: bytes) -> Any:
     try:
-        return json.loads(line.decode("utf-8-sig"))
+        return json.loads(line.decode("utf-8-sig"), parse_constant=_no_number)
+    except UnicodeDecodeError:
+        return Unreadable(_beginning(line), "is not UTF-8: save the file as UTF-8.")
     except (ValueError, RecursionError):
-        return Unreadable(line[:200].decode("utf-8", "replace"))
+        return Unreadable(_beginning(line))
+
+
+def _beginning(line: bytes) -> str:
+    return line[:200].decode("utf-8", "replace")
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
