@@ -8,7 +8,7 @@ from rich.console import Console
 from xreasoner import audit as room
 from xreasoner.audit import audit, show
 from xreasoner.data.tally import Audit
-from xreasoner.errors import DataError, RecipeError
+from xreasoner.errors import DataError, RecipeError, RunError
 
 STORY = "Ann walks to the market with her two brothers and buys {} red pears for all of the family. How many has she?"
 
@@ -73,10 +73,34 @@ def test_ones_own_wrong_rows_are_counted(tmp_path, capsys):
     assert "rows 3, 4" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["nope", "micro-math", "jsonl"])
-def test_what_cannot_be_audited(name):
-    with pytest.raises(RecipeError):
+@pytest.mark.parametrize(
+    ("name", "says"), [("nope", "choose one of"), ("micro-math", "no rows to audit"), ("jsonl", "give its `path`")]
+)
+def test_what_cannot_be_audited(name, says):
+    with pytest.raises(RecipeError, match=says):
         audit(name, None, None)
+
+
+def test_where_the_figures_cannot_go_is_said_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "prepare", lambda *rest, **more: pytest.fail("worked"))
+    with pytest.raises(RunError, match=rf"{tmp_path} cannot be written .*directory"):
+        audit("gsm8k", rows(tmp_path / "train.jsonl", plain(1)), tmp_path)
+
+
+def test_the_table_is_printed_though_the_figures_cannot_be_written(tmp_path, monkeypatch, capsys):
+    def full(path, value):
+        raise RunError("full")
+
+    monkeypatch.setattr(room, "write_json", full)
+    with pytest.raises(RunError, match="full"):
+        audit("gsm8k", rows(tmp_path / "train.jsonl", plain(1)), tmp_path / "figures.json")
+    assert "kept" in capsys.readouterr().out
+
+
+def test_three_rows_of_a_reason_are_named_and_more_only_hinted_at(tmp_path, capsys):
+    for n, shown in ((3, "rows 2, 3, 4 "), (4, "rows 2, 3, 4, …")):
+        audit("gsm8k", rows(tmp_path / "train.jsonl", *[plain(1)] * (n + 1)), None)
+        assert shown in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("columns", [80, 40])

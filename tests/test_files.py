@@ -11,7 +11,16 @@ import pytest
 
 from xreasoner import files
 from xreasoner.errors import DataError, RunError
-from xreasoner.files import disk_guard, disk_sentence, lock_folder, read_json, whole_folder, write_atomic
+from xreasoner.files import (
+    check_output,
+    disk_guard,
+    disk_sentence,
+    lock_folder,
+    read_json,
+    whole_file,
+    whole_folder,
+    write_atomic,
+)
 
 
 def test_atomic_writes_replace_whole_and_leave_nothing(tmp_path: Path) -> None:
@@ -20,6 +29,37 @@ def test_atomic_writes_replace_whole_and_leave_nothing(tmp_path: Path) -> None:
     write_atomic(path, "two")
     assert path.read_text() == "two"
     assert [p.name for p in path.parent.iterdir()] == ["b.json"]
+
+
+def bad_outputs(folder: Path) -> list[Path]:
+    (folder / "dir").mkdir()
+    (folder / "file").write_text("mine")
+    names = (folder / "dir", folder / "file" / "o.json", folder / "file" / "sub" / "o.json", folder / ("x" * 300))
+    return [*names, Path("/proc/xreasoner-test"), Path("/dev/full/x")]
+
+
+def test_places_that_no_file_can_have_are_named_before_and_after(tmp_path: Path) -> None:
+    for path in bad_outputs(tmp_path):
+        says = rf"{path} cannot be written \(.+\): give the path of a file"
+        with pytest.raises(RunError, match=says), whole_file(path) as f:
+            f.write("x")
+        with pytest.raises(RunError, match=says):
+            check_output(path)
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["dir", "file"]
+
+
+def test_an_output_that_can_be_written_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("old")
+    for name in ("old", "new/one"):
+        check_output(tmp_path / name)
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["old"]
+    assert (tmp_path / "old").read_text() == "old"
+
+
+def test_a_disk_that_fills_up_while_a_file_is_written(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"is full.*free some space"), whole_file(tmp_path / "a"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_json_that_is_not_whole_names_what_to_remove(tmp_path: Path) -> None:

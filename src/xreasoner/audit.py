@@ -16,12 +16,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from xreasoner.config import DataSpec
-from xreasoner.data.datasets import DATASETS, Dataset, check_spec
+from xreasoner.data.datasets import DATASETS, Dataset, Drawn, check_spec
 from xreasoner.data.overlap import Overlap
 from xreasoner.data.prepare import QUARANTINED, OtherRows, prepare
 from xreasoner.data.tally import Audit
+from xreasoner.errors import RecipeError
 from xreasoner.eval.benchmarks import BENCHMARKS
-from xreasoner.files import disk_guard, write_json
+from xreasoner.files import check_output, write_json
 
 _SHOWN_ROWS = 3  # of each reason, by number
 _KINDS = ("exact", "13-gram", "fuzzy")
@@ -32,11 +33,16 @@ def audit(name: str, path: Path | None, json_file: Path | None) -> Audit:
     `json_file` too. A file is read in whichever of the dataset's forms (configs, numbers of choices) its rows have.
 
     Raises:
-        RecipeError: no such dataset, or one that is drawn. DataError: the rows cannot be read.
+        RecipeError: no such dataset, or one that is drawn. DataError: the rows cannot be read. RunError: `json_file`
+        cannot be written.
     """
     console = Console()
+    if json_file is not None:
+        check_output(json_file)
     with tempfile.TemporaryDirectory(prefix="xreasoner-") as folder, console.status("reading benchmarks") as status:
         specs = list(_forms(name, path))
+        if isinstance(DATASETS.get(name), Drawn):
+            raise RecipeError(f"The dataset {name} is drawn, not read: there are no rows to audit; name another.")
         check_spec(specs[0])
         texts, missing = benchmark_texts()
         out = Path(folder) / "prepared"
@@ -56,11 +62,9 @@ def audit(name: str, path: Path | None, json_file: Path | None) -> Audit:
         examples = _first_rows(out / QUARANTINED)
     unhit: dict[str, dict[str, int]] = {benchmark: {} for benchmark in texts}
     found = replace(found, overlap=unhit | dict(found.overlap), not_at_hand=tuple(missing))
-    if json_file is not None:
-        with disk_guard(json_file.parent):
-            write_json(json_file, found.to_dict())
     show(found, examples, console)
     if json_file is not None:
+        write_json(json_file, found.to_dict())
         console.print(f"figures: {json_file}", markup=False, soft_wrap=True)
     return found
 

@@ -42,17 +42,40 @@ def write_atomic(path: Path, text: str) -> None:
 @contextmanager
 def whole_file(path: Path) -> Iterator[TextIO]:
     """Yields a text file to write into. It takes the name `path` when the block ends well, and is deleted when the
-    block fails, so that a reader sees the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    block fails, so that a reader sees the old one or the new one, never a part. Raises RunError where there can be no
+    such file, or the disk is full."""
+    with _writing(path) as aside:
+        try:
+            with aside.open("w", encoding="utf-8") as f:
+                yield f
+                f.flush()
+                os.fsync(f.fileno())
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def check_output(path: Path) -> None:
+    """Finds out before any work that `whole_file` could not write `path`. Raises RunError."""
+    with _writing(path) as aside:
+        aside.touch()
+        aside.unlink()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    """Yields the file beside `path`, in a folder that exists, that is to take its name."""
     try:
-        with aside.open("w", encoding="utf-8") as f:
-            yield f
-            f.flush()
-            os.fsync(f.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield path.with_name(f".{path.name}.{os.getpid()}")
+    except OSError as error:
+        full = disk_sentence(error, path.parent) if error.errno in _FULL else None
+        raise RunError(
+            full
+            or f"{path} cannot be written ({error.strerror or error}): give the path of a file in a folder of yours."
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> None:
