@@ -64,7 +64,8 @@ def distill_command(
         )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise RecipeError(f"`{'.'.join(map(str, first['loc']))}`: {first['msg']}; mend that option.") from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise RecipeError(f"`{'.'.join(map(str, first['loc']))}`: {said}; mend that option.") from None
     check_spec(spec.data)
     console = Console()
     with console.status("loading") as status:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
 
 from xreasoner.config.recipe import Recipe
-from xreasoner.config.specs import (
-    KINDS,
-    ControlsSpec,
-    DataSpec,
-    EvalSpec,
-    Frozen,
-    LaunchSpec,
-    LoraSpec,
-    ModelSpec,
-    TeacherSpec,
-)
+from xreasoner.config.specs import KINDS, Frozen
 from xreasoner.errors import RecipeError
+
+# What such a key holds is not repeated in errors.
+_SECRET = re.compile("key|token(?!s)|secret|password|passwd|credential", re.IGNORECASE)
+_NO_YAML = (yaml.YAMLError, ValueError, RecursionError)  # safe_load raises all of them
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -32,11 +27,13 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         RecipeError: the file is missing or no YAML, a key is unknown, a value cannot be, an override fits nothing.
     """
     try:
-        document = yaml.safe_load(path.read_text())
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as e:
         raise RecipeError(f"Cannot read the recipe {path}: {e.strerror}; give the path of a recipe file.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise RecipeError(f"{path} is not valid YAML: {' '.join(str(e).split())}.") from None
+    except _NO_YAML as e:
+        mark, problem = getattr(e, "problem_mark", None), getattr(e, "problem", None)  # str(e) would quote the line
+        at = f" at line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else ": write it as UTF-8 text"
+        raise RecipeError(f"{path} is not valid YAML{at}.") from None
     if not isinstance(document, dict):
         raise RecipeError(
             f"{path} holds no recipe: it must be a mapping with the keys {', '.join(Recipe.model_fields)}."
@@ -51,17 +48,18 @@ def from_document(document: Mapping[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate(document)
     except ValidationError as e:
-        raise RecipeError(f"{where}: {_sentence(e)}") from None
+        raise RecipeError(f"{where}: {_sentence(e, document)}") from None
 
 
 def _override(document: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
+    shown = "`" + re.sub(r"[^\w.-].*", "", key, flags=re.DOTALL) + "`"  # never the value, which may be a secret
     if not equals or not key:
-        raise RecipeError(f"The override `{override}` has no value: write key=value, as in seed=1 or rl.steps=20.")
+        raise RecipeError(f"The override {shown} has no value: write key=value, as in seed=1 or rl.steps=20.")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise RecipeError(f"The value of the override `{override}` is not valid YAML.") from None
+    except _NO_YAML:
+        raise RecipeError(f"The value of the override {shown} is not valid YAML.") from None
     at: Any = document
     parts = key.split(".")
     stage = _stage_body(document, parts[0])
@@ -69,10 +67,10 @@ def _override(document: dict[str, Any], override: str) -> None:
         at, parts = stage, parts[1:]
     for part in parts[:-1]:
         if not isinstance(at, dict):
-            raise RecipeError(f"The override `{override}` goes below `{part}`, which holds no keys.")
+            raise RecipeError(f"The override {shown} goes below `{part}`, which holds no keys.")
         at = at.setdefault(part, {})
     if not isinstance(at, dict):
-        raise RecipeError(f"The override `{override}` fits nothing: `{'.'.join(parts[:-1])}` holds no keys.")
+        raise RecipeError(f"The override {shown} fits nothing: `{'.'.join(parts[:-1])}` holds no keys.")
     at[parts[-1]] = value
 
 
@@ -86,20 +84,52 @@ def _stage_body(document: Mapping[str, Any], name: str) -> dict[str, Any] | None
     return None
 
 
-def _sentence(error: ValidationError) -> str:
-    """The first of pydantic's complaints as one sentence."""
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(p) for p in first["loc"])
+def _sentence(error: ValidationError, document: Mapping[str, Any]) -> str:
+    """One of pydantic's complaints as a sentence, which repeats no more of the document than a plain value."""
+    errors = error.errors(include_url=False)
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])  # a typo: its key is missed, too
+    model: type[Frozen] | None = Recipe
+    where, loc = "", first["loc"]
+    if loc[:1] == ("stages",) and len(loc) > 1:
+        kind, name = _kind_and_name(list(document["stages"])[int(loc[1])])
+        model, where, loc = KINDS.get(kind), f"stage `{name}`: " if name else f"`stages.{loc[1]}`: ", loc[2:]
+    place = ".".join(map(str, loc))
     if first["type"] == "extra_forbidden":
-        known = _known_keys()
-        near = difflib.get_close_matches(place.rsplit(".", 1)[-1], known, n=1)
-        return f"unknown key `{place}`" + (f"; did you mean `{near[0]}`?" if near else "; remove it.")
+        near = _near(model, loc)
+        return f"{where}unknown key `{place}`" + (f"; did you mean `{near}`?" if near else "; remove it.")
     message = first["msg"].removeprefix("Value error, ")
-    given = "" if first["type"] in ("missing", "value_error") else f" (it is {first['input']!r:.80})"
-    return f"`{place}`: {message}{given}." if place else f"{message}."
+    plain = isinstance(first["input"], str | int | float | None)
+    told = plain and first["type"] not in ("missing", "value_error") and not _SECRET.search(place)
+    given = f" (it is {first['input']!r:.80})" if told else ""
+    return where + (f"`{place}`: " if place else "") + f"{message}{given}."
 
 
-def _known_keys() -> list[str]:
-    models: list[type[Frozen]] = [Recipe, ModelSpec, DataSpec, LoraSpec, *KINDS.values(), TeacherSpec]
-    models += [EvalSpec, ControlsSpec, LaunchSpec]
-    return sorted({key for model in models for key in model.model_fields})
+def _kind_and_name(stage: Any) -> tuple[str, str]:
+    """Of a stage as it is written; empty where it is none."""
+    if not isinstance(stage, Mapping) or len(stage) != 1 or next(iter(stage)) not in KINDS:
+        return "", ""
+    kind, body = next(iter(stage.items()))
+    name = body.get("name", kind) if isinstance(body, Mapping) else kind
+    return kind, name if isinstance(name, str) else kind
+
+
+def _near(model: type[Frozen] | None, loc: Sequence[Any]) -> str:
+    """The key that may be meant by the last of `loc`: one of like spelling there, or of the same name one place below;
+    empty where there is none."""
+    for part in loc[:-1]:
+        model = _inner(model, part) if model else None
+    key = str(loc[-1])
+    if model is None:
+        return ""
+    like = difflib.get_close_matches(key, model.model_fields, n=1)
+    below = [
+        f"{field}.{key}" for field in model.model_fields if key in getattr(_inner(model, field), "model_fields", ())
+    ]
+    return (like + below + [""])[0]
+
+
+def _inner(model: type[Frozen], field: str) -> type[Frozen] | None:
+    """The model that a field holds, if it holds one."""
+    known = model.model_fields.get(field)
+    kinds = (known.annotation, *get_args(known.annotation)) if known else ()
+    return next((k for k in kinds if isinstance(k, type) and issubclass(k, Frozen)), None)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from xreasoner.config.specs import (
     KINDS,
@@ -26,31 +26,25 @@ RESERVED = ("detach", "pictures", "final", "name", "seed", "model", "stages", "e
 THINK_SUFFIX = "-think"  # checkpoint "base-think" is checkpoint "base" made to think
 
 
+def _untag(value: Any) -> Any:
+    """Stages are written `- sft: {...}`, `- rl: {...}` or `- distill: {...}`; the tag chooses the class."""
+    if isinstance(value, tuple(KINDS.values())):
+        return value
+    keys = list(value) if isinstance(value, Mapping) else []
+    if len(keys) != 1 or keys[0] not in KINDS:
+        written = " or ".join(f"`- {kind}: {{...}}`" for kind in KINDS)
+        raise ValueError(f"a stage is written {written}" + (f", not with {keys}" if keys else ""))
+    return KINDS[keys[0]].model_validate(value[keys[0]])
+
+
 class Recipe(Frozen):
     name: Name
     seed: NonNegative = 0
     model: ModelSpec
-    stages: tuple[SftSpec | RlSpec | DistillSpec, ...] = Field(min_length=1)
+    stages: tuple[Annotated[SftSpec | RlSpec | DistillSpec, BeforeValidator(_untag)], ...] = Field(min_length=1)
     final: Name | None = None  # the stage whose VLM becomes final/; None: the last
     eval: EvalSpec
     launch: LaunchSpec = LaunchSpec()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _untag_stages(cls, value: Any) -> Any:
-        """Stages are written `- sft: {...}`, `- rl: {...}` or `- distill: {...}`; the tag chooses the class."""
-        if not isinstance(value, Mapping) or not isinstance(value.get("stages"), list):
-            return value
-        stages = []
-        for stage in value["stages"]:
-            if isinstance(stage, Mapping):
-                if len(stage) != 1 or next(iter(stage)) not in KINDS:
-                    written = " or ".join(f"`- {kind}: {{...}}`" for kind in KINDS)
-                    raise ValueError(f"a stage is written {written}, not with {list(stage)}")
-                kind, body = next(iter(stage.items()))
-                stage = KINDS[kind].model_validate(body)
-            stages.append(stage)
-        return {**value, "stages": stages}
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Recipe:
@@ -68,7 +62,11 @@ class Recipe(Frozen):
                 raise ValueError(f"two stages are called `{stage.name}`; give one of them another `name`")
             start = stage.teacher if isinstance(stage, DistillSpec) else stage.start
             if isinstance(start, str) and start not in known:
-                raise ValueError(f"stage `{stage.name}` starts from `{start}`, which is none of {known}")
+                outside = f"; a model outside of the run is written `teacher: {{model: {start}}}`"
+                raise ValueError(
+                    f"stage `{stage.name}` starts from `{start}`, which is none of {known}"
+                    + (outside if isinstance(stage, DistillSpec) else "")
+                )
             source = self.traces_of(stage.data)
             if source is not None and source.name not in traces:
                 raise ValueError(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
+_NAME, _NAME_CHARACTERS = r"^[a-z0-9][a-z0-9-]*$", 40
+Name = Annotated[str, Field(pattern=_NAME, max_length=_NAME_CHARACTERS)]
 ImageControl = Literal["real", "none", "blank", "shuffled"]
 # Why a readable row of a dataset may be left out all the same; a recipe can tolerate each of these.
 Blemish = Literal["figure", "multi-part", "wrong response", "duplicate", "conflict"]
@@ -45,6 +49,13 @@ class DataSpec(Frozen):
     @classmethod
     def _name_alone(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("pass_rate")
+    @classmethod
+    def _lowest_first(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and value[0] > value[1]:
+            raise ValueError(f"the lowest comes first; write [{value[1]}, {value[0]}]")
+        return value
 
 
 # The linear layers of a tower, the same in every family. The head is none of them: TRL computes log-probabilities from
@@ -133,10 +144,30 @@ class TeacherSpec(Frozen):
     environment variables and written nowhere."""
 
     model: Annotated[str, Field(min_length=1)]
-    endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    endpoint: str | None = None
     api_key_variable: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "OPENAI_API_KEY"
     requests_at_once: Positive = 8
     requests_per_minute: Positive | None = None
+
+    @field_validator("endpoint")
+    @classmethod
+    def _address_without_secrets(cls, value: str | None) -> str | None:
+        """Recipes are copied into run folders. The address is not repeated in errors, which are printed and logged."""
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port or an IPv6 host that cannot be
+            usable = False
+        if not usable or re.search(r"[\s\x00-\x1f\x7f]", value):
+            raise ValueError("this is no address of a server; write it as in http://localhost:8000/v1")
+        if "@" in parts.netloc or "?" in value or "#" in value:
+            raise ValueError(
+                "the address holds a user, a query or a fragment; leave these out, and put the key into an environment "
+                "variable, which `api_key_variable` names"
+            )
+        return value
 
 
 class DistillSpec(Frozen):
@@ -151,6 +182,19 @@ class DistillSpec(Frozen):
     think_budget: Positive
     answer_budget: Positive
     keep: Literal["shortest", "random", "all"] = "shortest"
+
+    @field_validator("teacher", mode="before")
+    @classmethod
+    def _name_or_model(cls, value: Any) -> Any:
+        """Chooses the one that is meant, so that errors are about that one."""
+        if isinstance(value, Mapping):
+            return TeacherSpec.model_validate(value)
+        if isinstance(value, str) and not (re.match(_NAME, value) and len(value) <= _NAME_CHARACTERS):
+            model = value if re.fullmatch(r"[\w./-]{1,100}", value) else "..."
+            raise ValueError(f"this names no stage; for a model outside of the run write `teacher: {{model: {model}}}`")
+        if not isinstance(value, str | TeacherSpec):
+            raise ValueError("a teacher is the name of a stage, or `{model: ...}` for a model outside of the run")
+        return value
 
 
 class ControlsSpec(Frozen):
