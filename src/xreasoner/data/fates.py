@@ -111,24 +111,45 @@ _PICTURES = (
     *("radiograph", "x-ray", "scan", "ultrasound", "micrograph", "ecg", "ekg", "electrocardiogram", "tracing"),
     "histogram",
 )
-_SHOWINGS = ("shown", "pictured", "depicted", "illustrated", "displayed", "drawn", "provided")
-_PICTURE, _SHOWN = rf"(?:{'|'.join(_PICTURES)})(?:e?s)?", rf"(?:{'|'.join(_SHOWINGS)})"
+_SHOWINGS = ("shown", "pictured", "depicted", "illustrated")
+_PLACINGS = ("displayed", "drawn", "provided")  # on a monitor, in ten minutes, to a patient: only where a place follows
+_PICTURE = rf"(?:{'|'.join(_PICTURES)})(?:e?s)?"
+_SHOWN, _PLACED = rf"(?:{'|'.join(_SHOWINGS)})", rf"(?:{'|'.join((*_SHOWINGS, *_PLACINGS))})"
+_HERE = r"(?:below|above|here|(?:at|on|to) (?:the )?(?:right|left))\b"
+_PICTURE_BELOW = (
+    r"(?:below|above)\b(?! (?:the )?\$?\w\$?(?:-axis)?\b)"  # not "the graph above the x-axis", "above y = 2"
+)
+# A noun by itself, not "graph coloring" or "ultrasound-guided".
+_NOUN = (
+    r"(?= (?:is|are|was|were|has|have|shows?|gives?|represents?|depicts?|illustrates?|displays?|reveals?|demonstrates?"
+    r"|of|to|in|for|with|below|above|which|that|and|what|how|find|determine)\b|[\s*$]*(?:[.,:;?!)]|$))"
+)
 _FIGURE = re.compile(
-    r"https?://"  # nothing that a model could open
-    r"|!\[[^\]]*\]\("
+    r"https?://[^\s()<>\"']{1,300}\.(?:png|jpe?g|gif|svg)\b"  # nothing that a model could open
+    r"|!\[[^\]]{0,300}\]\("
     r"|\\includegraphics"
-    rf"|\b{_PICTURE}\b[^.?!\n]{{0,80}}\b(?:is|are) {_SHOWN}\b"
-    rf"|\b{_PICTURE} {_SHOWN} (?:below|above|here|at|to|on)\b"
-    rf"|\b{_PICTURE} (?:below|above|at right|at the right|at left|at the left)\b"
-    rf"|\b(?:following|accompanying|adjoining|adjacent|attached|above|below) {_PICTURE}\b"
-    rf"|\b(?:{_SHOWN}|labell?ed|marked|indicated|seen) (?:in|on|by) (?:the|this) (?:\w+ )?{_PICTURE}\b"
-    rf"|\bas {_SHOWN}(?: (?:below|above|here|(?:at|on|to) (?:the )?(?:right|left)))?(?:[.,;?]|$)"
+    rf"|\b{_PICTURE}\b[^.?!\n]{{0,80}}\b(?:is|are) (?:{_SHOWN}\b|{_PLACED} {_HERE})"
+    rf"|\b{_PICTURE} {_PLACED} {_HERE}"
+    rf"|\b{_PICTURE} {_SHOWN} (?:at|to|on)\b"
+    rf"|\b{_PICTURE} (?:{_PICTURE_BELOW}|at (?:the )?(?:right|left)\b)"
+    rf"|(?<!\bof )\bthe following {_PICTURE}{_NOUN}"
+    rf"|\b(?:accompanying|adjoining|adjacent|attached|above|below) {_PICTURE}{_NOUN}"
+    rf"|\b(?:{_PLACED}|labell?ed|marked|indicated|seen) (?:in|on|by) (?:the|this) (?:\w+ )?{_PICTURE}\b"
+    rf"|\b(?:refer to|according to|based on) (?:the|this) (?:\w+ )?{_PICTURE}{_NOUN}(?! of\b)"
+    rf"|\bas {_PLACED}(?: {_HERE})?(?:[.,;?]|$)"
     r"|\b(?:in|from|see|by) (?:the|this) (?:figure|diagram)s?\b"
     r"|(?<!\ba )\b(?:figure|fig\.|diagram) ?\d",  # a figure 8 is a shape
     re.IGNORECASE,
 )
 # One of these is in whatever the pattern finds, and most questions have none: it is 20 times slower than they are.
-_FIGURE_WORDS = (*_PICTURES, *(f"as {word}" for word in _SHOWINGS), "http", "![", "includegraphics", "fig.")
+_FIGURE_WORDS = (
+    *_PICTURES,
+    *(f"as {word}" for word in (*_SHOWINGS, *_PLACINGS)),
+    "http",
+    "![",
+    "includegraphics",
+    "fig.",
+)
 # The picture is there, drawn in code.
 _DRAWN = re.compile(r"\[asy\]|\\begin\{(?:tikzpicture|asy|picture)\}")
 
@@ -155,10 +176,10 @@ _NUMERALS = [
         [rf"{n}\)" for n in "abcdef"],
     )
 ]
+# Of the second kind a condition may begin with in lower case: "he may (1) write a 0".
 _ASKS = re.compile(
-    r"\?|\b(?:find|determine|prove|show|calculate|compute|evaluate|solve|what|how (?:many|much|long|far|old)|which|"
-    r"write|express|sketch|state|explain|describe)\b",
-    re.IGNORECASE,
+    r"\?|(?:^|[.,;:])[\s*$:]*(?:(?i:hence|then|now|also),? )?"
+    r"(?:(?i:find|determine|prove|calculate|compute|evaluate|solve)|Show|Write|Express|Sketch|State|Explain|Describe)\b"
 )
 
 
@@ -170,14 +191,13 @@ def asks_twice(question: str) -> bool:
     (True, False)
     """
     for numerals in _NUMERALS:
-        starts, at = [], 0
+        spans: list[tuple[int, int]] = []
         for numeral in numerals:
-            found = numeral.search(question, at)
+            found = numeral.search(question, spans[-1][1] if spans else 0)
             if found is None:
                 break
-            starts.append(found.start())
-            at = found.end()
-        parts = [question[a:b] for a, b in pairwise([*starts, len(question)])]
+            spans.append(found.span())
+        parts = [question[a:b] for (_, a), (b, _) in pairwise([*spans, (len(question), 0)])]
         if sum(_ASKS.search(part) is not None for part in parts) >= 2:
             return True
     return False
