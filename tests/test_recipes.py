@@ -1,9 +1,12 @@
 """Every recipe that we ship loads, means what the paper says, and names the source of its numbers."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from xreasoner import config
 from xreasoner.config import DistillSpec, Recipe, RlSpec, SftSpec, TeacherSpec
@@ -73,10 +76,50 @@ def test_the_medical_recipe_goes_on_from_x_reasoner() -> None:
 
 
 def test_the_better_recipe_differs_where_it_says_so() -> None:
-    sft, rl = stages("x-reasoner-plus")
-    assert (sft.overlong, sft.data.tolerate) == ("drop", ())
-    assert (rl.clip_high, rl.kl_coef, rl.importance_cap, rl.refill_groups) == (0.28, 0.0, 2.0, 128)
-    assert (rl.think_budget, rl.data.name, rl.data.pass_rate) == (3584, "measured", (0.25, 0.75))
+    assert differences("x-reasoner", "x-reasoner-plus") == {
+        "name": "x-reasoner-plus",
+        "sft.overlong": "drop",
+        "sft.data.tolerate": [],
+        "sft.data.options.config": "metadata",
+        "rl.data.name": "measured",
+        "rl.data.tolerate": [],
+        "rl.data.decontaminate": [],  # the distill stage has done it
+        "rl.data.pass_rate": [0.25, 0.75],
+        "rl.steps": 600,
+        "rl.think_budget": 3584,
+        "rl.answer_budget": 512,
+        "rl.clip_high": 0.28,
+        "rl.kl_coef": 0.0,
+        "rl.importance_cap": 2.0,
+        "rl.refill_groups": 128,
+    }
+    measured = recipe("x-reasoner-plus").stages[1]
+    faithful, rl = stages("x-reasoner")[1], stages("x-reasoner-plus")[1]
+    assert isinstance(measured, DistillSpec)
+    assert (measured.name, measured.teacher, measured.data.name) == ("measured", "sft", faithful.data.name)
+    assert (measured.data.decontaminate, measured.data.tolerate) == (faithful.data.decontaminate, ())
+    for same in ("temperature", "think_budget", "answer_budget"):
+        assert getattr(measured, same) == getattr(rl, same)
+
+
+def differences(of: str, to: str) -> dict[str, Any]:
+    """What the second recipe has in other values than the first, distill stages aside, by the place in the recipe."""
+    flat: list[dict[str, Any]] = []
+    for loaded in (recipe(of), recipe(to)):
+        document = loaded.to_document()
+        document |= {stage.name: stage.model_dump(mode="json") for stage in loaded.training}
+        del document["stages"]
+        flat.append(dict(_leaves(document)))
+    before, after = flat
+    return {key: after.get(key) for key in sorted(before | after) if before.get(key) != after.get(key)}
+
+
+def _leaves(value: dict[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _leaves(inner, f"{at}{key}.")
+        else:
+            yield f"{at}{key}", inner
 
 
 def test_one_gpu_trains_adapters() -> None:
@@ -86,20 +129,28 @@ def test_one_gpu_trains_adapters() -> None:
     assert (sft.lora.rank, rl.lora.rank, len(sft.lora.targets)) == (64, 32, 7)
 
 
-# Of no weight for the result: memory, resuming, and where things run.
-PLAIN = ("micro_batch_sequences", "updates_per_step", "save_every_steps", "bf16", "gradient_checkpointing", "launch")
-PLAIN += ("name", "label", "data", "decontaminate", "endpoint", "requests")
+# Of no weight for the result: memory, resuming, names, and where things run.
+PLAIN = {"micro_batch_sequences", "save_every_steps", "gradient_checkpointing", "label", "launch"}
+PLAIN |= {"endpoint", "requests_at_once"}
 
 
 @pytest.mark.parametrize("name", ["x-reasoner", "x-reasoner-med", "x-reasoner-lora", "x-reasoner-plus"])
-def test_every_number_of_the_paper_recipes_has_a_source_beside_it(name: str) -> None:
-    lines = (Path(__file__).parents[1] / "recipes" / f"{name}.yaml").read_text().splitlines()
-    once = {key for line in lines if (key := _key(line)) and "#" in line}
-    bare = {key for line in lines if (key := _key(line)) and "#" not in line}
-    assert sorted(bare - once) == []
+def test_every_setting_of_the_paper_recipes_has_a_source_beside_it(name: str) -> None:
+    text = (Path(__file__).parents[1] / "recipes" / f"{name}.yaml").read_text()
+    lines = text.splitlines()
+    settings = list(_settings(yaml.compose(text)))
+    assert len(settings) > 30
+    assert [lines[number] for number in settings if not re.search(r"# \S", lines[number])] == []
 
 
-def _key(line: str) -> str | None:
-    """The key of a line that sets a number."""
-    match = re.match(r"\s+(\w+): .*\d", line.split("#")[0])
-    return match[1] if match and not match[1].startswith(PLAIN) else None
+def _settings(node: yaml.Node, parent: str = "") -> Iterator[int]:
+    """The line number, from 0, of every key with a value of weight; a mapping in braces is one value."""
+    for item in node.value if isinstance(node, yaml.SequenceNode) else ():
+        yield from _settings(item)
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        plain = key.value in PLAIN or (key.value == "name" and parent != "data")
+        if isinstance(value, yaml.ScalarNode) or value.flow_style:
+            if not plain:
+                yield key.start_mark.line
+        else:
+            yield from _settings(value, key.value)
