@@ -83,13 +83,23 @@ def test_a_row_that_is_only_to_be_imitated() -> None:
         ({**GOOD, "verifier": ["math"]}, "use one of"),
         ({**GOOD, "response": 5}, "not text"),
         ({**GOOD, "options": "AB"}, "no list of texts"),
+        ({**GOOD, "options": ""}, "no list of texts"),
+        ({**GOOD, "options": 0}, "no list of texts"),
         ({**GOOD, "tags": ["x"]}, "no object"),
+        ({**GOOD, "tags": []}, "no object"),
+        ({**GOOD, "gold": float("nan")}, "not valid JSON"),
     ],
 )
 def test_every_wrong_row_is_named_with_its_mend(tmp_path: Path, row: Any, says: str) -> None:
     with pytest.raises(DataError, match=r"Line 2 of .*mine\.jsonl") as error:
         prepared(tmp_path, GOOD, row)
     assert says in str(error.value)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_gold_of_parquet_that_is_no_number_is_none(number: float) -> None:
+    with pytest.raises(Unfit, match="no gold"):
+        to_example({**GOOD, "gold": number}, "x")
 
 
 @given(

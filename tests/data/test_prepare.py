@@ -196,6 +196,50 @@ def test_pass_rates_choose_rows(tmp_path):
         )
 
 
+@pytest.mark.parametrize("rate", ["nan", "inf", "-inf", "", "half"])
+def test_a_pass_rate_that_is_no_number_is_named(tmp_path, rate):
+    path = lines(tmp_path / "a.jsonl", mine(1, tags={"pass_rate": rate}))
+    with pytest.raises(DataError, match="has no number in the tag `pass_rate`"):
+        prepared(tmp_path, "jsonl", path, "rl", pass_rate=(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("rows", "spec", "says"),
+    [
+        ([mine(1, tags={"pass_rate": 1}), mine(2, tags={"pass_rate": 0})], {"pass_rate": (0.2, 0.8)}, "widen"),
+        ([mine(1, gold="1"), mine(1, gold="2")], {}, "in the recipe's `data` add conflict to `tolerate`."),
+        ([mine(1, prompt="See figure 3."), mine(2, gold="x")], {}, "add figure to `tolerate`."),
+        ([mine(2, gold="x")], {}, "mend the rows, or give others."),
+    ],
+)
+def test_where_nothing_is_left_the_key_is_named_that_can_help(tmp_path, rows, spec, says):
+    with pytest.raises(DataError, match="Nothing is left of the") as error:
+        prepared(tmp_path, "jsonl", lines(tmp_path / "a.jsonl", *rows), "rl", **spec)
+    assert says in str(error.value)
+    assert ("`pass_rate`" in str(error.value)) == ("pass_rate" in spec)
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"prompt": "a", "gold": "1", "verifier": "maths"}, "names the verifier 'maths': use one of"),
+        ({"question": "a", "answer": "1"}, "has the unknown keys answer, question: it may have prompt"),
+        ('{"prompt": "a', "is not valid JSON"),
+    ],
+)
+def test_an_audit_of_ones_own_rows_that_are_all_wrong_says_why(tmp_path, row, says):
+    with pytest.raises(DataError, match=r"None of the 2 rows of .* is one of jsonl: Line 2 of .*a\.jsonl ") as error:
+        prepared(tmp_path, "jsonl", lines(tmp_path / "a.jsonl", "", row, {"promt": 1}), "audit")
+    assert says in str(error.value)
+
+
+@pytest.mark.parametrize("purpose", ["sft", "rl", "audit"])
+@pytest.mark.parametrize("name", ["jsonl", "gsm8k"])
+def test_a_file_of_blank_lines_holds_no_rows(tmp_path, name, purpose):
+    with pytest.raises(DataError, match=r"a\.jsonl holds no rows: give the path"):
+        prepared(tmp_path, name, lines(tmp_path / "a.jsonl", "", "  "), purpose)
+
+
 class Benchmarks:
     def find(self, texts):
         return [Hit("gsm8k", "exact", 0) if t == gsm8k(2)["question"] else None for t in texts]

@@ -10,6 +10,7 @@ the choices of a multiple-choice question, `id` and `tags` are free.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,9 +48,9 @@ def to_example(row: Any, name: str, options: Mapping[str, Any] | None = None, te
         raise _wrong(f"has the unknown keys {', '.join(sorted(unknown))}: it may have {', '.join(FIELDS)}.")
     messages = _messages(row)
     gold, verifier, response = row.get("gold"), row.get("verifier", "math"), row.get("response")
-    choices, tags = row.get("options") or [], row.get("tags") or {}
+    choices, tags = row.get("options", []), row.get("tags", {})
     if isinstance(gold, int | float) and not isinstance(gold, bool):
-        gold = str(gold)
+        gold = str(gold) if math.isfinite(gold) else None
     if response is not None and not isinstance(response, str):
         raise _wrong("has a `response` that is not text: write the reply as one string.")
     if verifier == "":

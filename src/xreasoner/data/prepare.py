@@ -9,17 +9,19 @@ but for 32 bytes each.
 from __future__ import annotations
 
 import json
+import math
 import re
 import tempfile
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from xreasoner.config import DataSpec
+from xreasoner.config.specs import Blemish
 from xreasoner.data import fates
 from xreasoner.data.datasets import DATASETS, Dataset, example_of_row, open_rows
 from xreasoner.data.fates import Reason, Unfit
@@ -84,8 +86,8 @@ def prepare(
         audit = sorter.tally.audit(spec.name, sorter.raw.source, kept, spare)
         if not kept and purpose != "audit":
             raise DataError(
-                f"Nothing is left of the {audit.rows} rows of {audit.source} ({audit.fates()}): mend the rows, or say "
-                "in the recipe's `data` what to tolerate."
+                f"Nothing is left of the {audit.rows} rows of {audit.source} ({audit.fates()}): "
+                f"{_mend(audit.quarantined)}."
             )
         for name in (_CANDIDATES, "raw.arrow"):
             (folder / name).unlink(missing_ok=True)
@@ -101,7 +103,7 @@ class _Sorter:
         assert isinstance(of, Dataset)
         self.spec, self.of, self.purpose, self.against, self.raw, self.folder = spec, of, purpose, against, raw, folder
         self.tally, self.twins, self.numbers = Tally(), Twins(), array("Q")
-        self.malformed: Any = None  # the first such row
+        self.malformed: tuple[int, Any, str] | None = None  # the first such row, and what is wrong with it
         self.log = (folder / QUARANTINED).open("w", encoding="utf-8")
         self.writer = RowWriter(folder / _CANDIDATES)
 
@@ -116,7 +118,7 @@ class _Sorter:
                 if self.of.strict and self.purpose != "audit":
                     raise DataError(f"{self.raw.where(number)} {unfit.detail}") from None
                 if unfit.reason == "malformed" and self.malformed is None:
-                    self.malformed = row
+                    self.malformed = number, row, unfit.detail
                 self._quarantine(number, "", unfit.reason, _excerpt(row), unfit.detail)
         judged = [e for _, e in examples if e.verifier]
         verdicts = iter(verify_many([(e, f"<answer>{e.gold}</answer>") for e in judged]))
@@ -156,12 +158,15 @@ class _Sorter:
 
     def _pass_rate(self, number: int, example: Example) -> float:
         try:
-            return float(example.tags["pass_rate"])
+            rate = float(example.tags["pass_rate"])
         except (KeyError, ValueError):
+            rate = math.nan
+        if not math.isfinite(rate):
             raise DataError(
                 f"{self.raw.where(number)} has no number in the tag `pass_rate`: measure it with a distill stage, or "
                 "remove `pass_rate` from the recipe's `data`."
-            ) from None
+            )
+        return rate
 
     def _blemish(self, question: str) -> Reason | None:
         if "figure" not in self.spec.tolerate and fates.needs_figure(question):
@@ -209,7 +214,9 @@ class _Sorter:
 
     def settle_twins(self) -> tuple[int, int]:
         """Writes the rows that are kept; returns how many those are and how many more there would be."""
-        if self.tally.rows and self.tally.quarantined["malformed"] == self.tally.rows:
+        if not self.tally.rows:
+            raise DataError(f"{self.raw.source} holds no rows: give the path of a file with some.")
+        if self.tally.quarantined["malformed"] == self.tally.rows:
             raise OtherRows(self._other_rows())
         self.writer.close()
         candidates, tolerated = self.folder / _CANDIDATES, self.spec.tolerate
@@ -236,13 +243,25 @@ class _Sorter:
         self.log.write(json.dumps(row) + "\n")
 
     def _other_rows(self) -> str:
-        row = self.malformed
+        assert self.malformed is not None
+        number, row, detail = self.malformed
+        none = f"None of the {self.tally.rows} rows of {self.raw.source} is one of {self.spec.name}"
+        if self.of.strict:
+            return f"{none}: {self.raw.where(number)} {detail}"
         has = f"fields {', '.join(map(str, row))[:200]}" if isinstance(row, dict) else f"beginning {_excerpt(row)!r}"
         return (
-            f"None of the {self.tally.rows} rows of {self.raw.source} is one of {self.spec.name}, which has "
-            f"{self.of.fields}; here, a row has the {has}: give another `path`, or the dataset's name and options that "
-            "fit this file."
+            f"{none}, which has {self.of.fields}; here, a row has the {has}: give another `path`, or the dataset's "
+            "name and options that fit this file."
         )
+
+
+def _mend(quarantined: Mapping[str, int]) -> str:
+    """What can be done about reasons that left no row."""
+    tolerable = [reason for reason in quarantined if reason in get_args(Blemish)]
+    ways = [f"add {', '.join(tolerable)} to `tolerate`"] if tolerable else []
+    if {"too easy", "too hard"} & set(quarantined):
+        ways.append("widen `pass_rate`")
+    return f"mend the rows, or in the recipe's `data` {' and '.join(ways)}" if ways else "mend the rows, or give others"
 
 
 def _was_read(verdict: Verdict) -> bool:
