@@ -89,6 +89,9 @@ def test_without_a_key_none_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
         (say("5"), Reply("5", "none", "eos")),
         (say(""), Reply("", "none", "eos")),
         (say(GOOD, "length"), Reply(GOOD, "natural", "cap")),
+        (say(None, "length"), Reply("", "none", "cap")),  # all tokens went into thoughts that are not shown
+        (say(None), Reply("", "none", "eos")),
+        (say(None, "content_filter"), Reply("", "none", "cap")),
         (say(GOOD, None), Reply(GOOD, "natural", "cap")),  # whether it is whole nobody knows
         (say("a\ud800b"), Reply("a\\ud800b", "none", "eos")),
         (say("5", usage={"completion_tokens": "9", "prompt_tokens": -1}), Reply("5", "none", "eos")),
@@ -123,7 +126,7 @@ TROUBLES: dict[str, tuple[Answer, str]] = {
     "no choices": (raw(b'{"choices": []}'), "not what was asked for"),
     "no message": (raw(b'{"choices": [{"finish_reason": "stop"}]}'), "not what was asked for"),
     "a message of another kind": (raw(b'{"choices": [{"message": "5"}]}'), "not what was asked for"),
-    "no content": (say(None), "not what was asked for"),
+    "no content": (say(None, None), "not what was asked for"),
     "content of another kind": (say(5), "not what was asked for"),  # type: ignore[arg-type]
     "finish error": (say("half an", "error"), "not what was asked for"),
     "huge": (raw(b" " * 200_000), "a reply of more than 100,000 bytes"),
@@ -168,7 +171,40 @@ def test_a_request_has_as_much_time_as_its_tokens_take() -> None:
 def test_nobody_there() -> None:
     with EndpointServer(first()) as server:
         pass
-    (failed,) = ask(server)
+    began = time.monotonic()
+    failed, other = ask(server, "a", "b", patience=patience(tries=1000, longest_wait_seconds=60))
+    assert isinstance(failed, ModelError)
+    assert f"No model answers at {server.url} (no connection): start its server" in str(failed)
+    assert isinstance(other, ModelError)
+    assert time.monotonic() - began < 30  # of 0.07
+
+
+def test_a_web_page_where_a_model_should_be() -> None:
+    with EndpointServer(lambda request: raw(b"\n<!doctype html><p>hello", "text/html")) as server:
+        (failed,) = ask(server, patience=patience(tries=1000))
+    assert isinstance(failed, ModelError)
+    assert f"at {server.url} (a reply that is not what was asked for (text/html))" in str(failed)
+    assert len(server.requests) == QUICK.first_tries == 4
+
+
+def test_by_default_a_wrong_address_is_told_within_a_minute() -> None:
+    usual = Patience()
+    waits = sum(usual.first_wait_seconds * 2**attempt for attempt in range(usual.first_tries - 1))
+    assert waits + usual.first_tries * usual.connect_seconds < 60
+
+
+def test_a_server_that_goes_after_it_has_answered_is_waited_for() -> None:
+    async def before_and_after() -> tuple[Reply, NoReply]:
+        last = raw(json.dumps(completion(GOOD)).encode(), Connection="close")
+        with EndpointServer(first(last)) as server:
+            endpoint = Endpoint(server.url, "teacher", KEY_VARIABLE, patience=patience(tries=6))
+            said = await endpoint.chat([Message("user", "a")], max_tokens=16, temperature=0.5, seed=SEED)
+        (failed,) = await _ask(endpoint, ["b"])
+        return said, failed
+
+    said, failed = asyncio.run(before_and_after())
+    assert said.text == GOOD
+    assert isinstance(failed, NoReply)
     assert failed.reason == "no connection"
 
 
@@ -186,6 +222,12 @@ def test_a_retry_after_that_means_nothing_or_too_much_is_bounded(value: str) -> 
     with EndpointServer(first(status(503, Retry_After=value))) as server:
         assert ask(server) == [Reply(GOOD, "natural", "eos")]
     assert server.requests[1].at - server.requests[0].at < 5  # of 0.3
+
+
+def test_a_retry_after_shorter_than_ones_own_wait_shortens_nothing() -> None:
+    with EndpointServer(first(status(429, Retry_After="0"))) as server:
+        ask(server, patience=patience(first_wait_seconds=1, longest_wait_seconds=1))
+    assert server.requests[1].at - server.requests[0].at > 0.45  # of 0.5 to 1
 
 
 @pytest.mark.parametrize("code", [400, 413, 422])

@@ -32,3 +32,8 @@ def test_starts_are_spaced() -> None:
 def test_without_a_limit_nobody_waits_but_for_a_pause() -> None:
     assert max(starts(Pace(None), 50)) < 1
     assert min(starts(Pace(None), 3, pause=0.2)) >= 0.99 * 0.2
+
+
+def test_after_a_pause_not_all_start_at_the_same_moment() -> None:
+    at = starts(Pace(None), 20, pause=0.4)
+    assert at[-1] - at[0] > 0.01  # of nearly 0.1

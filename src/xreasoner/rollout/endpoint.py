@@ -1,8 +1,9 @@
 """A model behind an OpenAI-compatible server, over HTTP: `POST {url}/chat/completions`, one reply a request.
 
 What may pass is tried again (429, 5xx, broken connections, stalls, replies that are no JSON or lack what they must
-have), a bounded number of times and ever more slowly. What asking again cannot mend stops all questions. Nothing that
-a server says is trusted: replies are bounded, redirects are not followed, and the key is cut out of every text.
+have), a bounded number of times and ever more slowly. What asking again cannot mend stops all questions, and so does
+an address where no reply ever came from. Nothing that a server says is trusted: replies are bounded, redirects are not
+followed, and the key is cut out of every text.
 https://platform.openai.com/docs/api-reference/chat/create; `reasoning_content` and `reasoning` are where vLLM, SGLang,
 DeepSeek and OpenRouter keep the thoughts.
 """
@@ -17,9 +18,9 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 
@@ -29,11 +30,11 @@ from xreasoner.rollout.pace import Pace
 from xreasoner.rollout.reply import NoReply, Reply, reply, text_of
 from xreasoner.types import Message
 
-_PASSING = {408, 409, 425, 429}  # and all from 500
-_QUESTION = {400, 413, 422}  # about what was asked: too long, or a parameter that the server does not know
+PASSING = {408, 409, 425, 429}  # and all from 500
+QUESTION = {400, 413, 422}  # about what was asked: too long, or a parameter that the server does not know
+_ENDINGS = ("stop", "length", "content_filter")  # of a reply that may be empty
 _LOG = logging.getLogger(__name__)
 logging.getLogger("httpcore").setLevel(logging.INFO)  # below, it shows headers, where a server may say the key back
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +42,27 @@ class Patience:
     """How often a question is tried, and how long one try may take."""
 
     tries: int = 8
+    first_tries: int = 4  # that find no server, or a web page, before any reply has ever come
     timeouts: int = 2  # tries that may run out of time
-    first_wait_seconds: float = 1.0  # between tries, doubled each time
-    longest_wait_seconds: float = 60.0  # even where a server asks for more
+    first_wait_seconds: float = 1.0  # between tries, doubled each time, or as long as a server asks for, and
+    longest_wait_seconds: float = 60.0  # never longer
+    connect_seconds: float = 10.0
     request_seconds: float = 120.0  # for a whole request, however it drips, and
     tokens_per_second: float = 10.0  # as long as its tokens take at this speed
     reply_bytes: int = 32 * 2**20
 
+    def limit_seconds(self, max_tokens: int) -> float:
+        """How long a try may take."""
+        return self.request_seconds + max_tokens / self.tokens_per_second
+
 
 class _Trouble(Exception):
-    """A try that failed and may be repeated, after `wait_seconds` where the server says so."""
+    """A try that failed and may be repeated, not before `wait_seconds` have passed; `astray`: there seems to be no
+    server of models."""
 
-    def __init__(self, reason: str, wait_seconds: float | None = None) -> None:
+    def __init__(self, reason: str, wait_seconds: float = 0.0, astray: bool = False) -> None:
         super().__init__(reason)
-        self.reason, self.wait_seconds = reason, wait_seconds
+        self.reason, self.wait_seconds, self.astray = reason, wait_seconds, astray
 
 
 class Endpoint:
@@ -79,13 +87,14 @@ class Endpoint:
         self._key_variable, key = key_variable, key_of(key_variable)
         self._secrets = [key] if key else []
         self._pace = Pace(per_minute)
+        self._heard = False  # whether a reply has ever come
         self._refusal: ModelError | None = None
         self._troubles = Counter[str]()
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
         try:
             self._http = httpx.AsyncClient(
                 headers=headers,
-                timeout=httpx.Timeout(None, connect=min(30.0, patience.request_seconds)),
+                timeout=httpx.Timeout(None, connect=patience.connect_seconds),
                 limits=httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once),
             )
         except (ImportError, ValueError) as error:
@@ -105,24 +114,23 @@ class Endpoint:
             "temperature": temperature,
             "seed": seed & 0x7FFFFFFF,  # what every server's integers hold
         }
-        return await self.post("/chat/completions", body, self._read_chat, max_tokens)
+        return await self._post(body, self.patience.limit_seconds(max_tokens))
 
-    async def post(self, path: str, body: Mapping[str, Any], read: Callable[[Any], T], max_tokens: int) -> T:
-        """What `read` makes of the JSON that the server answers; a reply of another shape than `read` can
-        take (it raises) is asked for again. `max_tokens` tells how long it may take."""
-        limit_seconds = self.patience.request_seconds + max_tokens / self.patience.tokens_per_second
-        late = 0
+    async def _post(self, body: Mapping[str, Any], limit_seconds: float) -> Reply:
+        late = astray = 0
         for attempt in range(self.patience.tries):
             await self._pace.turn()
             if self._refusal:
                 raise self._refusal
             try:
                 async with asyncio.timeout(limit_seconds):
-                    return await self._try(path, body, read)
+                    said = await self._try(body)
+                self._heard = True
+                return said
             except TimeoutError:
                 trouble, late = _Trouble(f"no reply within {limit_seconds:g} s"), late + 1
-            except httpx.ConnectError:
-                trouble = _Trouble("no connection")
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                trouble = _Trouble("no connection", astray=True)
             except (httpx.HTTPError, OSError) as error:
                 trouble = _Trouble(f"the connection broke ({type(error).__name__})")
             except _Trouble as error:
@@ -130,6 +138,13 @@ class Endpoint:
             except ModelError as error:
                 self._refusal = error  # who waits for a further try leaves it, who waits for a reply still gets it
                 raise
+            astray += trouble.astray
+            if astray == self.patience.first_tries and not self._heard:
+                self._refusal = ModelError(
+                    f"No model answers at {self.url} ({trouble.reason}): start its server, or mend the address (it "
+                    "often ends in /v1)."
+                )
+                raise self._refusal
             self._tell(trouble)
             if late == self.patience.timeouts:
                 break
@@ -137,8 +152,8 @@ class Endpoint:
                 await self._rest(attempt, trouble)
         raise NoReply(trouble.reason)
 
-    async def _try(self, path: str, body: Mapping[str, Any], read: Callable[[Any], T]) -> T:
-        async with self._http.stream("POST", self.url + path, json=body) as response:
+    async def _try(self, body: Mapping[str, Any]) -> Reply:
+        async with self._http.stream("POST", self.url + "/chat/completions", json=body) as response:
             content = bytearray()
             async for part in response.aiter_bytes():
                 content += part
@@ -147,34 +162,36 @@ class Endpoint:
         if not response.is_success:
             raise self._error(response, bytes(content))
         try:
-            return read(json.loads(content))
+            return self._read(json.loads(content))
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             kind = excerpt(response.headers.get("content-type", "of no type"), self._secrets, 40)
-            raise _Trouble(f"a reply that is not what was asked for ({kind})") from None
+            page = content.lstrip().startswith(b"<")
+            raise _Trouble(f"a reply that is not what was asked for ({kind})", astray=page) from None
 
-    def _read_chat(self, document: Any) -> Reply:
+    def _read(self, document: Any) -> Reply:
         choice = document["choices"][0]
         message, usage = choice["message"], document.get("usage") or {}
         said, thoughts = message.get("content"), message.get("reasoning_content") or message.get("reasoning") or ""
-        if said is None and thoughts:
+        ending = choice.get("finish_reason")
+        if said is None and (thoughts or ending in _ENDINGS):
             said = ""
-        if not isinstance(said, str) or not isinstance(thoughts, str) or choice.get("finish_reason") == "error":
+        if not isinstance(said, str) or not isinstance(thoughts, str) or ending == "error":
             raise ValueError("no message")
         return reply(
             without(said, self._secrets),
             without(thoughts, self._secrets),
-            cut=choice.get("finish_reason") != "stop",
+            cut=ending != "stop",
             tokens=_count(usage, "completion_tokens"),
             prompt_tokens=_count(usage, "prompt_tokens"),
         )
 
     def _error(self, response: httpx.Response, content: bytes) -> Exception:
         status = response.status_code
-        if status >= 500 or status in _PASSING:
+        if status >= 500 or status in PASSING:
             return _Trouble(f"HTTP {status}", _retry_after(response.headers.get("retry-after")))
         reason = response.headers.get("location") or _message(content)
         said = f"{status}: {excerpt(reason, self._secrets) or 'no reason given'}"
-        if status in _QUESTION:
+        if status in QUESTION:
             return NoReply(f"it refused the question ({said})", refused=True)
         if status in (401, 403):
             mend = f"set the environment variable {self._key_variable} to a key that may use {self.model}"
@@ -188,9 +205,7 @@ class Endpoint:
 
     async def _rest(self, attempt: int, trouble: _Trouble) -> None:
         longest = self.patience.longest_wait_seconds
-        if trouble.wait_seconds is not None:
-            self._pace.pause(min(longest, trouble.wait_seconds))
-            return
+        self._pace.pause(min(longest, trouble.wait_seconds))
         wait = min(longest, self.patience.first_wait_seconds * 2**attempt)
         await asyncio.sleep(wait * (0.5 + random.random() / 2))  # not all at the same moment
 
@@ -227,18 +242,18 @@ def _message(content: bytes) -> str:
         return text
 
 
-def _retry_after(value: str | None) -> float | None:
-    """Seconds of a Retry-After header, which holds seconds or a date."""
+def _retry_after(value: str | None) -> float:
+    """Seconds of a Retry-After header, which holds seconds or a date; 0 where it holds neither."""
     if value is None:
-        return None
+        return 0.0
     try:
         seconds = float(value)
     except ValueError:
         try:
             seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
         except (ValueError, OverflowError):
-            return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+            return 0.0
+    return max(0.0, seconds) if math.isfinite(seconds) else 0.0
 
 
 def _count(usage: Any, key: str) -> int | None:

@@ -9,17 +9,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from xreasoner.errors import ModelError
+from xreasoner.rollout.endpoint import PASSING, QUESTION, Patience
 from xreasoner.rollout.keys import all_secrets, excerpt, without
 from xreasoner.rollout.pace import Pace
 from xreasoner.rollout.reply import NoReply, Reply, reply, text_of
 from xreasoner.types import Message
 
 _RETRIES = 6  # Inspect waits 3 s before the first, then twice as long each time
-_REQUEST_SECONDS = 120.0  # for one try, and as long as its tokens take at
-_TOKENS_PER_SECOND = 10.0
 _TRIES_OF_TIME = 4  # a question gets as much time as so many tries, waits included
 _MARKUP = re.compile(r"\[/?[a-z]+\]")
-_QUESTION = {400, 413, 422}  # about what was asked; other client errors would meet every question
 
 
 class InspectModel:
@@ -48,7 +46,7 @@ class InspectModel:
         from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser, GenerateConfig
 
         kinds = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
-        limit_seconds = _REQUEST_SECONDS + max_tokens / _TOKENS_PER_SECOND
+        limit_seconds = Patience().limit_seconds(max_tokens)
         config = GenerateConfig(
             max_tokens=max_tokens,
             temperature=temperature,
@@ -70,9 +68,9 @@ class InspectModel:
     def _failure(self, error: Exception) -> Exception:
         status = getattr(error, "status_code", None)
         said = excerpt(getattr(error, "provider_message", None) or str(error), all_secrets())
-        if status in _QUESTION:
+        if status in QUESTION:
             return NoReply(f"it refused the question ({status}: {said})", refused=True)
-        if isinstance(status, int) and 400 <= status < 500 and status not in (408, 409, 425, 429):
+        if isinstance(status, int) and 400 <= status < 500 and status not in PASSING:
             return ModelError(
                 f"The model {self.name} turned the request down ({status}: {said}): mend the provider's key or the "
                 "model's name."
