@@ -2,7 +2,7 @@
 HTTP are in test_distill_endpoint.py."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +48,15 @@ class Told:
         self.say, self.asked = say, list[tuple[int, int]]()
 
     def samples(
-        self, questions: Sequence[Example], missing: Iterable[tuple[int, int]], params: SamplingParams
+        self,
+        questions: Sequence[Example],
+        missing: Iterable[tuple[int, int]],
+        params: SamplingParams,
+        hold: Callable[[], bool],
     ) -> Iterator[list[Sample]]:
         for place in missing:
+            if hold():
+                return
             self.asked.append(place)
             said = self.say(*place)
             yield [Sample(place, said if isinstance(said, NoReply) else Reply(said, "natural", "eos"))]
@@ -67,6 +73,7 @@ def test_only_right_answers_in_natural_completions_are_kept(tmp_path: Path) -> N
         "sampled": 6,
         "failed": 0,
         "kept": 2,
+        "malformed": 0,
         "pass_rate": 4 / 6,  # the endless one is right by force
         "forced_rate": 2 / 6,
         "capped_rate": 0.0,
@@ -83,10 +90,48 @@ def test_only_right_answers_in_natural_completions_are_kept(tmp_path: Path) -> N
     assert events[-1] == {"step": 3, "of": 3, "kept": 2}
 
 
-def test_a_teacher_that_solves_nothing_is_named_and_its_pass_rates_are_kept(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="The teacher base solved none of the 1 questions"):
-        distill(SPEC, questions(1), scripted({"q0": WRONG}), tmp_path, 0, silent)
-    assert [r.tags["pass_rate"] for r in read_jsonl(tmp_path / PROBLEMS)] == ["0"]
+@pytest.mark.parametrize(("said", "rate"), [(WRONG, "0"), (ENDLESS, "1")])
+def test_pass_rates_are_measured_where_no_trace_is_kept(said: str, rate: str, tmp_path: Path) -> None:
+    summary = distill(SPEC, questions(1), scripted({"q0": said}), tmp_path, 0, silent)
+    assert (summary["kept"], summary["pass_rate"]) == (0, float(rate))
+    assert [r.tags["pass_rate"] for r in read_jsonl(tmp_path / PROBLEMS)] == [rate]
+    assert (tmp_path / TRACES).read_bytes() == b""
+
+
+def test_where_nothing_can_be_judged_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = lambda pairs: [Verdict("verifier_error") for _ in pairs]  # noqa: E731
+    monkeypatch.setattr("xreasoner.distill.outcome.verify_many", broken)
+    summary = distill(SPEC, questions(1), scripted({"q0": RIGHT}), tmp_path, 0, silent)
+    assert (summary["kept"], summary["pass_rate"], summary["sampled"]) == (0, 0.0, 2)
+    assert (tmp_path / PROBLEMS).read_bytes() == b""
+
+
+MALFORMED = [
+    "<think>so</think> The answer is 5",
+    "<think>so</think> \\boxed{5}",
+    "<think>so</think> or </think> <answer>5</answer>",
+    "<think>so</think> <think>or</think> <answer>5</answer>",
+    "<think>so <think>or</think> <answer>5</answer>",
+    "<think>so <answer>5</answer></think> 5",
+    "<think> </think> <answer>5</answer>",
+    "Well. <think>so</think> <answer>5</answer>",
+    "<think>so</think> <answer>4</answer> <answer>5</answer>",
+    "<think>so</think> <answer>5</answer> I hope",
+    "<think>so</think> <answer>5",
+]
+
+
+def test_traces_have_the_form_that_they_teach(tmp_path: Path) -> None:
+    good = [
+        " <think>so</think>\n<answer>5</answer>\n",
+        "<think>in <answer> I write 5</think> As said: <answer>5</answer>",
+    ]
+    said = MALFORMED + good
+    assert [reply.text for reply in keep("all", [Reply(text, "natural", "eos") for text in said], 0)] == good
+    spec = SPEC.model_copy(update={"samples_per_question": 5})
+    teacher = Told(lambda i, j: (*MALFORMED[:4], RIGHT)[j])
+    summary = distill(spec, questions(2), teacher, tmp_path, 0, silent)
+    assert (summary["pass_rate"], summary["kept"], summary["malformed"]) == (1.0, 2, 8)
 
 
 def test_what_has_arrived_is_not_sampled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +208,22 @@ def test_a_folder_of_other_settings_is_refused(tmp_path: Path, change: dict[str,
         distill(SPEC, questions(1), Told(lambda i, j: RIGHT), tmp_path, 1, silent)
 
 
+def test_samples_of_other_settings_are_not_taken_for_ours_where_the_settings_are_lost(tmp_path: Path) -> None:
+    distill(SPEC, questions(1), Told(lambda i, j: WRONG), tmp_path, 0, silent)
+    settings = tmp_path / "settings.json"
+    settings.write_text(settings.read_text()[:20])
+    with pytest.raises(RunError, match=r"settings.json is damaged: remove .*settings.json and run the same"):
+        distill(SPEC, questions(1), Told(lambda i, j: RIGHT), tmp_path, 0, silent)
+    settings.unlink()
+    other = Told(lambda i, j: RIGHT)
+    assert distill(SPEC, questions(1), other, tmp_path, 1, silent)["pass_rate"] == 1
+    assert other.asked == [(0, 0), (0, 1)]
+    settings.unlink()
+    ours = Told(lambda i, j: RIGHT)
+    assert distill(SPEC, questions(1), ours, tmp_path, 0, silent)["pass_rate"] == 0
+    assert ours.asked == []
+
+
 def test_what_fails_for_good_is_counted_and_asked_again_by_the_next_call(tmp_path: Path) -> None:
     first = Told(lambda i, j: NoReply("HTTP 500") if i == 1 or (i, j) == (2, 0) else WRONG if j else RIGHT)
     summary = distill(SPEC, questions(4), first, tmp_path, 0, silent)
@@ -216,7 +277,8 @@ def test_what_no_verifier_can_judge_is_refused_before_anything_is_asked(tmp_path
 
 
 def reply(n: int, exit: str = "natural", stop: str = "eos", counted: bool = True) -> Reply:
-    return Reply("x" * (20 - n), exit, stop, n if counted else None)  # type: ignore[arg-type]
+    text = f"<think>{'x' * (20 - n)}</think> <answer>5</answer>"
+    return Reply(text, exit, stop, n if counted else None)  # type: ignore[arg-type]
 
 
 def test_what_is_kept() -> None:
@@ -225,7 +287,7 @@ def test_what_is_kept() -> None:
     assert keep("all", right, 0) == [reply(9), reply(4)]
     assert {keep("random", right, seed)[0].tokens for seed in range(4)} == {9, 4}
     assert keep("shortest", right[2:], 0) == []
-    unknown = reply(5, counted=False)  # 15 characters; the others have 11 and 16
+    unknown = reply(5, counted=False)  # thoughts of 15 characters; the others have 11 and 16
     assert keep("shortest", [*right, unknown], 0) == [reply(9)]
 
 

@@ -84,6 +84,7 @@ def test_through_everything_that_may_pass_all_samples_come_in(tmp_path: Path) ->
         "sampled": 40,
         "failed": 0,
         "kept": 40,
+        "malformed": 0,
         "pass_rate": 1.0,
         "forced_rate": 0.0,
         "capped_rate": 0.0,
@@ -128,6 +129,39 @@ def test_a_model_that_sets_no_limit_is_asked_no_more_at_once(tmp_path: Path) -> 
     distill(spec_of("http://unused"), questions(20), ChatTeacher(model, "m", 3), tmp_path, 0, lambda event: None)
     assert model.most == 3
     assert model.closed
+
+
+class Uneven:
+    """A model that answers the first `n` questions, slowly, and fails at all others, at once."""
+
+    def __init__(self, n: int, refused: bool) -> None:
+        self.n, self.refused, self.asked = n, refused, 0
+
+    async def chat(self, messages: Any, *, max_tokens: int, temperature: float, seed: int) -> Reply:
+        self.asked += 1
+        if self.asked > self.n:
+            raise NoReply("none", self.refused)
+        await asyncio.sleep(0.3)
+        return Reply("<think>a</think> <answer>5</answer>", "natural", "eos")
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_slow_answers_are_awaited_before_a_teacher_is_given_up(refused: bool, tmp_path: Path) -> None:
+    model = Uneven(3, refused)
+
+    def ask() -> dict[str, Any]:
+        return distill(spec_of("http://x"), questions(60), ChatTeacher(model, "m", 4), tmp_path, 0, lambda event: None)
+
+    if refused:
+        assert ask()["failed"] == 117
+    else:
+        with pytest.raises(RunError, match=r"3[2-5] times in a row .*3 samples are kept"):
+            ask()
+        assert 3 + 64 <= model.asked <= 3 + 70  # 32 while the three were under way, 32 after them
+    assert (tmp_path / SAMPLES).read_bytes().count(b"\n") == 3
 
 
 def test_a_key_that_is_refused_stops_the_run_and_what_was_paid_for_is_kept(tmp_path: Path) -> None:
@@ -313,5 +347,5 @@ def test_teachers_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     with EndpointServer(right) as server:
         pass
-    with pytest.raises(RunError, match=r"32 times in a row \(no connection: 32 times\)"):
+    with pytest.raises(ModelError, match=rf"No model answers at {server.url} \(no connection\)"):
         run(server, tmp_path, 40)

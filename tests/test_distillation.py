@@ -14,7 +14,7 @@ from endpoint_server import Answer, EndpointServer, Request, say, status
 from xreasoner.config import DataSpec
 from xreasoner.data.prepare import open_prepared, prepare
 from xreasoner.distillation import distill_command, summary_lines
-from xreasoner.errors import DataError, ModelError, RecipeError, RunError
+from xreasoner.errors import ModelError, RecipeError, RunError
 
 BASE = Path(__file__).parents[1] / "src" / "xreasoner" / "micro" / "assets" / "base"
 KEY_VARIABLE, KEY = "TEST_ENDPOINT_KEY", "sk-test-0123456789abcdef"
@@ -115,11 +115,19 @@ def test_what_cannot_be_asked_leaves_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_teacher_that_cannot_do_it(tmp_path: Path, rows: Path) -> None:
-    with EndpointServer(lambda request: say("5")) as server, pytest.raises(DataError, match="one that shows its thou"):
+def test_a_teacher_that_cannot_do_it(tmp_path: Path, rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with EndpointServer(lambda request: say("5")) as server:
         ask(server, tmp_path / "mute", rows)
+    told = capsys.readouterr().out
+    assert "Warning: no trace is kept" in told
+    assert "SFT on the traces" not in told
+    assert f"path: {tmp_path / 'mute' / 'problems.jsonl'}, pass_rate" in told
+    with EndpointServer(lambda request: say("The answer is 5", reasoning_content="so")) as server:
+        ask(server, tmp_path / "plain", rows)
+    told = capsys.readouterr().out
+    assert "8 right samples are no traces: they have not the form <think>…</think> … <answer>" in told
     refuses = status(400, {"error": {"message": "max_tokens is too large"}})
-    said = r"failed 32 times in a row \(it refused the question \(400: max_tokens is too large\): 32 times\)"
+    said = r"failed 3\d times in a row \(it refused the question \(400: max_tokens is too large\): 3\d times\)"
     with EndpointServer(lambda request: refuses) as server, pytest.raises(RunError, match=said):
         ask(server, tmp_path / "refused", rows)
 
@@ -127,7 +135,9 @@ def test_a_teacher_that_cannot_do_it(tmp_path: Path, rows: Path) -> None:
 def test_failures_are_told() -> None:
     rates = dict.fromkeys(("pass_rate", "forced_rate", "capped_rate"), 0.5)
     counts = dict.fromkeys(("questions", "sampled", "never", "always", "kept", "tokens"), 1000)
-    summary = rates | counts | {"prompt_tokens": 0, "failed": 3, "failures": {"HTTP 500": 2, "no reply": 1}}
+    summary = (
+        rates | counts | {"prompt_tokens": 0, "failed": 3, "malformed": 0, "failures": {"HTTP 500": 2, "no reply": 1}}
+    )
     lines = summary_lines(summary, Path("out"))
     assert "3 samples failed (HTTP 500: 2; no reply: 1); the same command asks for them again" in lines
     assert "1,000 tokens sampled" in lines

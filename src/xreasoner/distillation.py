@@ -43,8 +43,7 @@ def distill_command(
 
     Raises:
         RecipeError: a setting or the dataset's name. ModelError: the teacher cannot be used, or answers nobody.
-        DataError: the rows, or nothing is kept. RunError: `out` holds the samples of other settings, or the teacher has
-            stopped answering.
+        DataError: the rows. RunError: `out` holds the samples of other settings, or the teacher has stopped answering.
     """
     try:
         spec = DistillSpec(
@@ -115,7 +114,18 @@ def summary_lines(summary: dict[str, Any], out: Path) -> list[str]:
     if summary["failed"]:
         why = "; ".join(f"{reason}: {count:,}" for reason, count in summary["failures"].items())
         lines.append(f"{summary['failed']:,} samples failed ({why}); the same command asks for them again")
+    if summary["malformed"]:
+        lines.append(
+            f"{summary['malformed']:,} right samples are no traces: they have not the form <think>…</think> … "
+            "<answer>…</answer>"
+        )
     lines.append(f"samples: {out / SAMPLES}")
-    lines.append(f"SFT on the traces:    data: {{name: jsonl, path: {out / TRACES}}}")
+    if summary["kept"]:
+        lines.append(f"SFT on the traces:    data: {{name: jsonl, path: {out / TRACES}}}")
+    else:
+        lines.append(
+            "Warning: no trace is kept, so there is nothing for SFT: take a stronger teacher, one that shows its "
+            "thoughts, easier questions or larger budgets"
+        )
     lines.append(f"RL on the problems:   data: {{name: jsonl, path: {out / PROBLEMS}, pass_rate: [0.01, 0.99]}}")
     return lines

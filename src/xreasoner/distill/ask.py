@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from xreasoner.config import DistillSpec
-from xreasoner.distill.outcome import PROBLEMS, write_outcome
+from xreasoner.distill.outcome import write_outcome
 from xreasoner.distill.samples import Samples
 from xreasoner.distill.teachers import Teacher
-from xreasoner.errors import DataError, RunError
+from xreasoner.errors import RunError
 from xreasoner.files import lock_folder, read_json, write_json
 from xreasoner.rollout.reply import NoReply
 from xreasoner.types import Example, SamplingParams
@@ -38,25 +38,23 @@ def distill(
     failed, tokens} as samples arrive, then {step, of, kept} as questions are judged.
 
     Raises:
-        DataError: nothing is kept, or a question cannot be judged.
+        DataError: a question cannot be judged.
         RunError: the folder belongs to other settings or another process, or the teacher has stopped answering.
         ModelError: the teacher answers nobody. What has arrived until then is kept.
     """
     params = SamplingParams(spec.think_budget, spec.answer_budget, spec.temperature, seed=seed)
     folder.mkdir(parents=True, exist_ok=True)
     with lock_folder(folder):
-        _check_settings(folder, spec, teacher, seed)
-        with Samples(folder, examples, spec.samples_per_question) as samples:
+        settings = _check_settings(folder, spec, teacher, seed)
+        with Samples(folder, examples, spec.samples_per_question, settings) as samples:
             failures = _ask(teacher, examples, samples, params, progress)
             if not len(samples):
-                raise RunError(f"{_name(spec)} answered none of the {len(examples)} questions ({_words(failures)}).")
+                name = spec.teacher if isinstance(spec.teacher, str) else spec.teacher.model
+                raise RunError(
+                    f"The teacher {name} answered none of the {len(examples)} questions ({_words(failures)}): see to "
+                    "it, and run the same command again."
+                )
             summary = write_outcome(spec, examples, samples, folder, seed, progress)
-    if not summary["kept"]:
-        raise DataError(
-            f"{_name(spec)} solved none of the {len(examples)} questions of {spec.data.name} in a natural completion: "
-            "take a stronger teacher, one that shows its thoughts, easier questions or larger budgets. The measured "
-            f"pass rates are in {folder / PROBLEMS}."
-        )
     return {**summary, "failures": dict(failures.most_common(5))}
 
 
@@ -72,7 +70,11 @@ def _ask(
     there, of = len(samples), samples.n_questions * samples.each
     if there == of:
         return failures
-    for bunch in teacher.samples(questions, samples.missing(), params):
+
+    def gone() -> bool:
+        return in_a_row >= _GIVE_UP
+
+    for bunch in teacher.samples(questions, samples.missing(), params, gone):
         arrived = [(*sample.place, sample.reply) for sample in bunch if not isinstance(sample.reply, NoReply)]
         samples.add(arrived)
         there, tokens = there + len(arrived), tokens + sum(reply.tokens or 0 for _, _, reply in arrived)
@@ -82,19 +84,20 @@ def _ask(
                 continue
             failures[reply.reason] += 1
             in_a_row += not (reply.refused and there)  # a teacher that refuses some questions is not gone
-            if in_a_row == _GIVE_UP:
-                raise RunError(
-                    f"The teacher has failed {_GIVE_UP} times in a row ({_words(failures)}): see to it, and run the "
-                    f"same command again; {there} samples are kept and not asked for again."
-                )
         if time.monotonic() - told > _TELL_SECONDS or there == of:
             told = time.monotonic()
             progress({"step": there, "of": of, "failed": failures.total(), "tokens": tokens})
+    if gone():
+        raise RunError(
+            f"The teacher has failed {in_a_row} times in a row ({_words(failures)}): see to it, and run the same "
+            f"command again; {there} samples are kept and not asked for again."
+        )
     return failures
 
 
-def _check_settings(folder: Path, spec: DistillSpec, teacher: Teacher, seed: int) -> None:
-    """Raises RunError where the samples of a folder were asked for in another way; a new folder becomes ours."""
+def _check_settings(folder: Path, spec: DistillSpec, teacher: Teacher, seed: int) -> dict[str, Any]:
+    """How samples are asked for. Raises RunError where those of a folder were asked for in another way; a new folder
+    becomes ours."""
     ours = {
         "teacher": teacher.identity,
         "data": spec.data.name,
@@ -106,16 +109,13 @@ def _check_settings(folder: Path, spec: DistillSpec, teacher: Teacher, seed: int
     path = folder / SETTINGS
     if not path.exists():
         write_json(path, ours)
-        return
+        return ours
     theirs = read_json(path)
     theirs = theirs if isinstance(theirs, dict) else {}
     differs = [f"{key} is {theirs.get(key)} there and {ours[key]} here" for key in ours if theirs.get(key) != ours[key]]
     if differs:
         raise RunError(f"{folder} holds the samples of other settings ({'; '.join(differs)}): give another folder.")
-
-
-def _name(spec: DistillSpec) -> str:
-    return f"The teacher {spec.teacher if isinstance(spec.teacher, str) else spec.teacher.model}"
+    return ours
 
 
 def _words(failures: Counter[str]) -> str:

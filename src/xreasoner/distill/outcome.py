@@ -13,6 +13,7 @@ from xreasoner.config import DistillSpec
 from xreasoner.data.jsonl import to_row
 from xreasoner.distill.samples import Samples
 from xreasoner.files import whole_file
+from xreasoner.prompts import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
 from xreasoner.rollout.reply import Reply
 from xreasoner.rollout.seeds import derive
 from xreasoner.types import Example
@@ -34,15 +35,16 @@ def write_outcome(
     """Judges all samples and writes TRACES and PROBLEMS, whole, into `folder`; of a question without a judged sample
     nothing is written.
 
-    Returns {questions, never, always, sampled, failed, kept, pass_rate, forced_rate, capped_rate, tokens,
-    prompt_tokens}: how many questions were never and always solved; rates are shares of the samples, `pass_rate` of
-    those that the verifier could judge.
+    Returns {questions, never, always, sampled, failed, kept, malformed, pass_rate, forced_rate, capped_rate, tokens,
+    prompt_tokens}: how many questions were never and always solved; `malformed` samples are right and whole, but not in
+    the form of a trace; rates are shares of the samples, `pass_rate` of those that the verifier could judge.
     """
     counts = Counter[str]()
     with whole_file(folder / TRACES) as traces, whole_file(folder / PROBLEMS) as problems:
         for number, right, group, judged in _judged(questions, samples):
             question = questions[number]
-            counts.update(judged=judged, passed=len(right), **_figures(group))
+            malformed = sum(_whole(reply) and not _formed(reply.text) for reply in right)
+            counts.update(judged=judged, passed=len(right), malformed=malformed, **_figures(group))
             if judged:
                 counts["never"] += not right
                 counts["always"] += len(right) == judged
@@ -62,6 +64,7 @@ def write_outcome(
         "sampled": sampled,
         "failed": len(questions) * spec.samples_per_question - sampled,
         "kept": counts["kept"],
+        "malformed": counts["malformed"],
         "pass_rate": counts["passed"] / max(1, counts["judged"]),
         "forced_rate": counts["forced"] / max(1, sampled),
         "capped_rate": counts["capped"] / max(1, sampled),
@@ -95,12 +98,28 @@ def _figures(group: Sequence[Reply]) -> dict[str, int]:
 
 def keep(which: str, right: Sequence[Reply], seed: int) -> list[Reply]:
     """Which of a question's right samples are trained on: the "shortest" (in tokens, or in characters where the tokens
-    of one are not known), a "random" one, or "all". One that was made to stop thinking, or that was cut, shows no habit
-    worth imitating and is left out."""
-    whole = [reply for reply in right if reply.exit == "natural" and reply.stop == "eos"]
-    if which == "all" or not whole:
-        return whole
+    of one are not known), a "random" one, or "all". One that was made to stop thinking, that was cut, or that has not
+    the form that prompts ask for, shows no habit worth imitating and is left out."""
+    fit = [reply for reply in right if _whole(reply) and _formed(reply.text)]
+    if which == "all" or not fit:
+        return fit
     if which == "random":
-        return [whole[seed % len(whole)]]
-    counted = all(reply.tokens is not None for reply in whole)
-    return [min(whole, key=lambda reply: (reply.tokens or 0) if counted else len(reply.text))]
+        return [fit[seed % len(fit)]]
+    counted = all(reply.tokens is not None for reply in fit)
+    return [min(fit, key=lambda reply: (reply.tokens or 0) if counted else len(reply.text))]
+
+
+def _whole(reply: Reply) -> bool:
+    return reply.exit == "natural" and reply.stop == "eos"
+
+
+def _formed(text: str) -> bool:
+    """Whether a text is `<think>…</think> … <answer>…</answer>`: thoughts once, then an answer once, at the end."""
+    thoughts, _, said = text.strip().partition(THINK_CLOSE)
+    return (
+        text.count(THINK_OPEN) == text.count(THINK_CLOSE) == 1
+        and thoughts.startswith(THINK_OPEN)
+        and thoughts.strip() != THINK_OPEN
+        and said.count(ANSWER_OPEN) == said.count(ANSWER_CLOSE) == 1
+        and said.endswith(ANSWER_CLOSE)
+    )

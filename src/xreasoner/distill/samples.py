@@ -1,7 +1,8 @@
 """The samples of a teacher on the disk: a line each, written the moment that it arrives, never rewritten.
 
-A line names its question by a hash of what was asked, so that more rows, other rows or more samples of each cost only
-what is not there yet. Nothing but a line's place in the file is kept in memory.
+A line names its question by a hash of what was asked and how, so that more rows, other rows or more samples of each
+cost only what is not there yet, and samples of other settings are never taken for ours. Nothing but a line's place in
+the file is kept in memory.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,15 +27,15 @@ _NONE = -1
 
 
 class Samples:
-    """Samples 0 to `each` - 1 of every question, in `folder`; a context manager. A torn last line is cut off, a line
-    that cannot be read counts as missing.
+    """Samples 0 to `each` - 1 of every question, asked under `settings`, in `folder`; a context manager. A torn last
+    line is cut off, a line that cannot be read counts as missing.
 
     Raises DataError for a question that no verifier judges, or that holds a picture.
     """
 
-    def __init__(self, folder: Path, questions: Sequence[Example], each: int) -> None:
+    def __init__(self, folder: Path, questions: Sequence[Example], each: int, settings: Mapping[str, Any]) -> None:
         self.n_questions, self.each = len(questions), each
-        self._keys = _keys(questions)
+        self._keys = _keys(questions, settings)
         self._ids = [question.id for question in questions]
         self._offsets_QK = np.full((len(questions), each), _NONE, dtype=np.int64)
         path = folder / SAMPLES
@@ -103,9 +104,9 @@ class Samples:
         self._writer.seek(offset)
 
 
-def _keys(questions: Sequence[Example]) -> list[str]:
-    """A name of each question that depends on what is asked; of equal questions, on which of them it is too."""
-    seen, keys = Counter[str](), []
+def _keys(questions: Sequence[Example], settings: Mapping[str, Any]) -> list[str]:
+    """A name of each question that depends on what is asked and how; of equal questions, on which of them it is too."""
+    seen, keys, how = Counter[str](), [], json.dumps(settings, sort_keys=True)
     for question in questions:
         if question.images:
             raise DataError(f"Row {question.id} holds an image: teachers are asked in text alone; remove the row.")
@@ -115,7 +116,7 @@ def _keys(questions: Sequence[Example]) -> list[str]:
                 "one."
             )
         asked = json.dumps([[message.role, text_of(message)] for message in question.messages])
-        key = hashlib.sha256(asked.encode()).hexdigest()[:20]
+        key = hashlib.sha256((how + asked).encode()).hexdigest()[:20]
         keys.append(f"{key}-{seen[key]}" if seen[key] else key)
         seen[key] += 1
     return keys

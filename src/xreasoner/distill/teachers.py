@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Protocol
@@ -32,11 +32,12 @@ class Teacher(Protocol):
     identity: str
 
     def samples(
-        self, questions: Sequence[Example], missing: Iterable[Place], params: SamplingParams
+        self, questions: Sequence[Example], missing: Iterable[Place], params: SamplingParams, hold: Callable[[], bool]
     ) -> Iterator[list[Sample]]:
         """The `missing` samples (in ascending order), those together that arrive together. A sample depends on
-        (params, its question and place) alone, as far as the teacher can be seeded. Raises ModelError, once all that
-        was under way has arrived, where the teacher answers nobody."""
+        (params, its question and place) alone, as far as the teacher can be seeded. While `hold` is true none is begun;
+        the iteration ends when it still is once all that was under way has arrived. Raises ModelError, then too, where
+        the teacher answers nobody."""
         ...
 
 
@@ -48,10 +49,10 @@ class SamplerTeacher:
         self.identity, self._sampler = identity, sampler
 
     def samples(
-        self, questions: Sequence[Example], missing: Iterable[Place], params: SamplingParams
+        self, questions: Sequence[Example], missing: Iterable[Place], params: SamplingParams, hold: Callable[[], bool]
     ) -> Iterator[list[Sample]]:
         groups = ((i, {j for _, j in places}) for i, places in groupby(missing, key=lambda place: place[0]))
-        while chunk := list(islice(groups, _CHUNK)):
+        while not hold() and (chunk := list(islice(groups, _CHUNK))):
             prompts = [Prompt(questions[i].messages, seed=derive(params.seed, i)) for i, _ in chunk]
             done = self._sampler.generate(prompts, params, 1 + max(j for _, numbers in chunk for j in numbers))
             yield [
@@ -69,12 +70,12 @@ class ChatTeacher:
         self.identity, self._chat, self._at_once = identity, chat, at_once
 
     def samples(
-        self, questions: Sequence[Example], missing: Iterable[Place], params: SamplingParams
+        self, questions: Sequence[Example], missing: Iterable[Place], params: SamplingParams, hold: Callable[[], bool]
     ) -> Iterator[list[Sample]]:
         asked = (_ask(self._chat, questions[i], (i, j), params) for i, j in missing)
         with asyncio.Runner() as runner:
             try:
-                yield from _as_they_come(runner, asked, self._at_once)
+                yield from _as_they_come(runner, asked, self._at_once, hold)
             finally:
                 runner.run(self._chat.close())
 
@@ -90,14 +91,14 @@ async def _ask(chat: Chat, question: Example, place: Place, params: SamplingPara
 
 
 def _as_they_come(
-    runner: asyncio.Runner, asked: Iterator[Coroutine[None, None, Sample]], at_once: int
+    runner: asyncio.Runner, asked: Iterator[Coroutine[None, None, Sample]], at_once: int, hold: Callable[[], bool]
 ) -> Iterator[list[Sample]]:
-    """Runs up to `at_once` of the questions at a time. After the first that raises no more are begun; those under way
-    are awaited, for their answers are paid for."""
+    """Runs up to `at_once` of the questions at a time. After the first that raises, and while `hold` is true, no more
+    are begun; those under way are awaited, for their answers are paid for."""
     under_way = set[asyncio.Task[Sample]]()
     failure: BaseException | None = None
     while True:
-        if failure is None:
+        if failure is None and not hold():
             under_way |= {runner.get_loop().create_task(one) for one in islice(asked, at_once - len(under_way))}
         if not under_way:
             break
