@@ -164,7 +164,7 @@ def fetched(load: Callable[[], T], repo: str, sleep: Callable[[float], None] = t
     """
     from huggingface_hub.errors import HfHubHTTPError
 
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # a warning for each try
+    logging.getLogger("huggingface_hub.utils._http").setLevel(logging.ERROR)  # two warnings for each try
     last: Exception | None = None
     for wait in (0.0, *_WAITS_SECONDS):
         if wait:
