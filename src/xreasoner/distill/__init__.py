@@ -1,8 +1,8 @@
 """Distillation by rejection sampling: a teacher answers training questions, what the verifier accepts becomes SFT data,
 and how often each question was solved tells its difficulty.
 
-The paper's SFT traces are a stronger model's (paper section 2.2; its medical ones are distilled the same way, section
-4.3); that only right answers in natural completions are kept is our choice.
+The paper's SFT traces are a stronger model's: OpenThoughts (paper section 2.3), and for medicine rejection samples of
+QwQ-32B on MedQA (sections 2.1 and 3.2). That only natural completions in the form of the prompt are kept is our choice.
 
     settings.json    whose samples these are: teacher, budgets, temperature, seed, dataset
     samples.jsonl    every sample, from the moment that it arrived
