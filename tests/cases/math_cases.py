@@ -267,39 +267,22 @@ MATRICES = [
     (r"\begin{pmatrix} -1 & 0 \\ 0 & -1 \end{pmatrix}", r"\begin{pmatrix} -1 & 0 \\ 0 ", WRONG, "cut off"),
 ]  # fmt: skip
 
-UNITS = [
-    (r"90^\circ", "90", RIGHT),
-    ("90", r"90^\circ", RIGHT),
-    (r"90^\circ", r"90^{\circ}", RIGHT),
-    (r"90^\circ", "90 degrees", RIGHT),
-    (r"90^\circ", "90°", RIGHT),
-    (r"90^\circ", r"\frac{\pi}{2}", WRONG, "known: degrees are not turned into radians"),
-    (r"\frac{270}7\text{ degrees}", r"\frac{270}{7}^\circ", RIGHT),
-    (r"15\mbox{ cm}^2", "15", RIGHT),
-    (r"15\mbox{ cm}^2", "15 cm^2", RIGHT),
-    (r"15\mbox{ cm}^2", r"15 \text{ square centimeters}", RIGHT),
-    (r"864 \mbox{ inches}^2", "864", RIGHT),
-    (r"864 \mbox{ inches}^2", r"864 \text{ in}^2", RIGHT),
-    (r"864 \mbox{ inches}^2", r"864 \text{ ft}^2", WRONG, "another unit"),
-    (r"5\text{ m}", r"5\text{ km}", WRONG, "the same"),
-    (r"5\text{ m}", "5 meters", RIGHT),
-    (r"5\text{ m}", r"500\text{ cm}", WRONG, "known: units are not converted"),
-    ("5", r"x = 5 \text{ cm}", RIGHT),
-    ("5", "5 oranges", RIGHT),
-    (r"5\text{ oranges}", "5 apples", RIGHT, "words that are no unit of measurement say nothing"),
-    ("60", "60 miles per hour", RIGHT),
-    (r"60 \text{ km/h}", "60 mph", WRONG, "another unit"),
-    (r"60 \text{ mph}", "60 miles per hour", RIGHT),
-    (r"\$5", "5 cents", WRONG, "another unit"),
-    (r"2 \text{ hours}", "120 minutes", WRONG, "known: units are not converted"),
-    (r"1 \text{ hour } 30 \text{ minutes}", "1 hour 30 minutes", RIGHT),
-    ("12\\pi", r"12\pi \text{ square units}", RIGHT),
-    ("12\\pi", "12\\pi cm^2", RIGHT),
-    (r"8\sqrt{3}{squareinches}", r"8\sqrt{3}", RIGHT, "MathVision has fused units"),
-    ("69{degrees}", "69", RIGHT, "the same"),
-    (r"\frac{3}{4}\pi{inches}", r"\frac{3\pi}{4}", RIGHT, "the same"),
-    ("5", r"5\text{ or more}", WRONG, "these words are no unit"),
-    ("5", "5 less than x", WRONG),
+MARKS = [
+    ("f(x)", "f'(x)", WRONG, "math-verify drops primes"),
+    ("f'(x)", "f'(x)", RIGHT),
+    ("x", "x'", WRONG),
+    ("5", "5'", WRONG),
+    ("y' = 2x", "2x", RIGHT, "the prime is of what it is the value of"),
+    (r"\Theta", r"\theta", WRONG),
+    (r"2\Delta", r"2\delta", WRONG),
+    (r"2\Delta", r"\Delta \cdot 2", RIGHT),
+    (r"1,2,3,\ldots", "1,2,3", WRONG, "it goes on"),
+    (r"1,2,3,\ldots", r"1,2,3,\ldots", RIGHT),
+    ("x=1, y=2", "2, 1", WRONG, "which one is x?"),
+    ("x=1, y=2", "1, 2", WRONG, "known: the same"),
+    ("ABC", "ACB", RIGHT, "known: three letters are a product"),
+    ("i", r"\sqrt{-1}", WRONG, "known"),
+    (r"\textbf{(B)}\ 12", "12", WRONG, "known: a gold that holds letter and value is only itself"),
 ]
 
 WORDS_AND_NAMES = [
@@ -328,6 +311,11 @@ WORDS_AND_NAMES = [
     ("3", "four", WRONG),
     ("9", "9th", RIGHT),
     ("9", r"9^{\text{th}}", RIGHT),
+    (r"\text{12th}", "12", RIGHT),
+    (r"\text{12th}", r"\text{13th}", WRONG),
+    (r"\text{May 5th}", "May 5th", RIGHT),
+    (r"\text{May 5th}", r"\text{May 6th}", WRONG),
+    (r"\text{Friday the 13th}", r"\text{Friday the 13th}", RIGHT),
     (r"\text{A, B}", "A, B", RIGHT),
     (r"6:30 \text{ PM}", "6:30 PM", RIGHT),
     (r"\mathbb{R}", "all real numbers", WRONG, "known: a set in words"),
@@ -361,13 +349,15 @@ GOLDS_THAT_CANNOT_BE_USED = [
     ("5+0" * 1000, "5", BROKEN, "longer than any formula"),
     ("x +", "x +", BROKEN, "what math-verify cannot read is not compared as a text"),
     ("1/0", "5", BROKEN),
+    (r"A \cup B", r"A \cup B", BROKEN, "known: formulas of sets"),
+    (r"p \land q", r"p \land q", BROKEN, "known: and of logic"),
 ]
 
 CASES = [
     case
     for rows in (
         *(INTEGERS, GROUPING_AND_MONEY, PERCENT, FRACTIONS_AND_DECIMALS, SURDS_AND_CONSTANTS, ALGEBRA, EQUATIONS),
-        *(INTERVALS_TUPLES_SETS, MATRICES, UNITS, WORDS_AND_NAMES, BASES, GOLDS_THAT_CANNOT_BE_USED),
+        *(INTERVALS_TUPLES_SETS, MATRICES, MARKS, WORDS_AND_NAMES, BASES, GOLDS_THAT_CANNOT_BE_USED),
     )
     for case in table("math", rows)
 ]

@@ -38,7 +38,7 @@ GSM8K = [
     ("3", "\u0663", WRONG, "digits of other scripts are not read"),
     ("6", "6 feet 2 inches", WRONG),
     ("12", "12:00", WRONG),
-    ("5", "5e0", WRONG),
+    ("5", "5e0", RIGHT),
     ("5", "1/0", WRONG),
     ("5", "nan", WRONG),
     ("ten", "10", BROKEN, "the gold is no number"),

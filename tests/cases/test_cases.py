@@ -5,12 +5,13 @@ from choice_cases import CASES as CHOICE
 from hostile_cases import CASES as HOSTILE
 from math_cases import CASES as MATH
 from number_cases import CASES as NUMBER
+from unit_cases import CASES as UNITS
 from whole_text_cases import CASES as WHOLE_TEXT
 
 from xreasoner.types import Example
 from xreasoner.verify import verifiers, verify_many
 
-ORDINARY = [*MATH, *NUMBER, *CHOICE, *WHOLE_TEXT]
+ORDINARY = [*MATH, *NUMBER, *UNITS, *CHOICE, *WHOLE_TEXT]
 
 
 def misjudged(cases):

@@ -48,9 +48,10 @@ def read_choice(answer: str, options: Sequence[str] = ()) -> tuple[int | None, s
     """(index of the option that `answer` names, how it was read); no guess where it names none, or two.
 
     A bare letter, then the whole text of one option (so that the option "E. coli" is not the letter E), then a letter
-    followed by a separator, by brackets or words like "because", or by its own option's text, then the text of the one option that a sentence contains and
-    does not deny. Letter and text at odds: the letter counts, and the method says "inconsistent". Without `options`
-    only letters can be read, A to L. Letters are never searched in prose ("A 45-year-old", "vitamin C").
+    followed by a separator, by brackets, by words like "because" or by its own option's text, then the text of the one
+    option that a sentence contains and does not deny. Letter and text at odds: the letter counts, and the method says
+    "inconsistent". Without `options` only letters can be read, A to L. Letters are never searched in prose ("A
+    45-year-old", "vitamin C").
     """
     texts = [normalise_option(option) for option in options]
     answer = unwrapped(answer)

@@ -10,14 +10,15 @@ from functools import lru_cache
 from typing import Any
 
 from xreasoner.verify.extract import nesting, unwrapped
-from xreasoner.verify.notation import same_letters, same_writing, split_parts, tidy
+from xreasoner.verify.notation import same_marks, same_writing, split_parts, tidy
 from xreasoner.verify.numbers import Number, read_number
-from xreasoner.verify.units import known_unit, units_differ
+from xreasoner.verify.units import CLOCK, known_unit, units_differ
 
 _LONGEST_FORMULA = 2000
 _DEEPEST_FORMULA = 10  # from 15 on, math-verify can take half a minute
 _PLACES = 6  # decimals in which an approximation must agree, math-verify's default
 _DIGITS = 1e-3  # and how far it may be off relative to the gold: 0.000067 is not 0.0000672
+_PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}[ ,]+[A-Za-z]{2,}(?![A-Za-z])")
 _VARIABLE = re.compile(r"([A-Za-z]) ?= ?-?[0-9.]+$")  # x = 5
 
 
@@ -59,6 +60,10 @@ def _same_parts(answer: str, gold: str, places: int) -> tuple[bool, str] | None:
         same = [quick_mathematics(*pair, places=places) for pair in zip(parts, gold_parts, strict=True)]
         wrong = any(part is not None and not part[0] for part in same)
         return None if None in same and not wrong else (not wrong, "part by part")
+    if form == gold_form == "list" and ("=" in answer) != ("=" in gold):
+        variables = {part.partition("=")[0].strip() for part in (*parts, *gold_parts) if "=" in part}
+        if len(variables) > 1:  # "2, 1" does not say which is x
+            return False, "values without their variables"
     if form in ("set", "list") and gold_form in ("set", "list") and "=" not in answer + gold:
         numbers, gold_numbers = ({_plain_number(part) for part in side} for side in (parts, gold_parts))
         same_numbers = {n and n.value for n in numbers} == {n and n.value for n in gold_numbers}
@@ -70,7 +75,9 @@ def _same_parts(answer: str, gold: str, places: int) -> tuple[bool, str] | None:
 def _plain_number(text: str) -> Number | None:
     """A tidy text that is one number: what stands behind it must be a unit, and no variable."""
     number = read_number(text)
-    if number is None or not number.unit or (known_unit(number.unit) and len(number.unit) > 1):
+    if number is None or not number.unit:
+        return number
+    if known_unit(number.unit) and len(number.unit) > 1 and number.unit.casefold() not in CLOCK:
         return number
     if number.glued or not re.fullmatch(r"[A-Za-z]{3}.*|[mgshlLNJWVC]", number.unit):
         return None
@@ -113,9 +120,9 @@ def same_mathematics(
     if places == _PLACES and _overlooked(gold_values[0], values[0]):
         return False, "math-verify, another number"
     same = _verify(gold_values, values, places)
-    if same and not same_letters(answer_text, gold_text):
-        return False, "other case"
-    return same, "math-verify"
+    if same and not same_marks(answer_text, gold_text):
+        return False, "other marks"
+    return same, "not a formula" if not same and _PROSE.search(answer_text) else "math-verify"
 
 
 def same_mathematics_2dp(answer: str, gold: str, options: Sequence[str] = ()) -> tuple[bool | None, str]:

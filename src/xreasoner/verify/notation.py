@@ -13,6 +13,7 @@ _WORDS = [
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
 ]
+_TH = "(?:st|nd|rd|th)"
 _REWRITE: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"\\(?:left|right|bigl|bigr|Bigl|Bigr|biggl|biggr|big|Big|bigg|Bigg|displaystyle)(?![A-Za-z]) ?"), ""),
     (re.compile(r"\\[dtc]?frac\s*(?![A-Za-z])"), r"\\frac"),
@@ -26,7 +27,11 @@ _REWRITE: list[tuple[re.Pattern[str], str]] = [
     (re.compile("−"), "-"),
     (re.compile(r"\^ ?-([0-9]+)"), r"^{-\1}"),  # 10^-5, as it is typed
     (re.compile(r"^(-?[0-9]+(?:\.[0-9]*)?)[eE]\+?(-?[0-9]{1,3})$"), r"\1 \\times 10^{\2}"),
-    (re.compile(r"(?<=[0-9]) ?(?:\^ ?\{?)? ?(?:\\text ?\{)? ?(?:st|nd|rd|th) ?\}{0,2}$"), ""),  # 9th
+    (re.compile(r"^\\(?:text|mbox) ?\{ ?([0-9]+ ?(?:st|nd|rd|th)) ?\}$"), r"\1"),
+    (re.compile(rf"^([0-9]+) ?(?:\^ ?)?(?:{_TH}|\{{ ?{_TH} ?\}}|\{{? ?\\text ?\{{ ?{_TH} ?\}} ?\}}?)$"), r"\1"),  # 9th
+    # a clock's half of the day: 10:30 a.m., 10:30\text{ a.m.}
+    (re.compile(r"(?:(?<=:[0-9]{2})\s*|(?<=[0-9])\s+)([AaPp])(?:[Mm]|\. ?[Mm]\.?)$"), r"\\text{\1m}"),
+    (re.compile(r"(\\(?:text|mathrm|mbox)\s*\{\s*[AaPp])\.\s?[Mm]\.?\s*\}$"), r"\1m}"),
     (re.compile(r"^(?:\\approx|≈|[A-Za-z]\s*\\in(?![A-Za-z])|[A-Za-z][A-Za-z ]*[a-z] ?=(?!=))\s*"), ""),  # "Area = 9"
     (re.compile(r"^(?=[^=]*=[^=]*$)([^=]*[^=A-Za-z<>!\s][^=<>!]*)=\s*([A-Za-z])$"), r"\2=\1"),  # 5 = x
 ]
@@ -105,10 +110,17 @@ def _unwrapped(text: str) -> str:
     return "".join(_MACRO.sub(r"\1", text).split())
 
 
-def same_letters(answer: str, gold: str) -> bool:
-    """False where two formulas differ in the case of a variable alone, which math-verify overlooks."""
-    one, other = (set(re.findall(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", side))) for side in (answer, gold))
-    return one == other or {letter.lower() for letter in one} != {letter.lower() for letter in other}
+def same_marks(answer: str, gold: str) -> bool:
+    """False where two formulas differ in what math-verify overlooks: the case of a letter (also \\Delta and \\delta),
+    primes, and whether they go on (\\ldots)."""
+    one, other = (set(re.findall(r"\\[A-Za-z]+|[^\W\d_]", side)) for side in (answer, gold))
+    if {letter.lower() for letter in one - other} & {letter.lower() for letter in other - one}:
+        return False
+    if ("=" in answer) != ("=" in gold):  # y' = 2x is 2x
+        answer, gold = answer.rpartition("=")[2], gold.rpartition("=")[2]
+    primes = [len(re.findall(r"['′]|\\prime", side)) for side in (answer, gold)]
+    dots = [bool(re.search(r"dots(?![A-Za-z])|\.\.|…", side)) for side in (answer, gold)]
+    return primes[0] == primes[1] and dots[0] == dots[1]
 
 
 def split_parts(text: str) -> tuple[str, list[str]]:
