@@ -131,7 +131,7 @@ def test_a_model_that_sets_no_limit_is_asked_no_more_at_once(tmp_path: Path) -> 
     assert model.closed
 
 
-class Uneven:
+class Uneven(Crowded):
     """A model that answers the first `n` questions, slowly, and fails at all others, at once."""
 
     def __init__(self, n: int, refused: bool) -> None:
@@ -143,9 +143,6 @@ class Uneven:
             raise NoReply("none", self.refused)
         await asyncio.sleep(0.3)
         return Reply("<think>a</think> <answer>5</answer>", "natural", "eos")
-
-    async def close(self) -> None:
-        pass
 
 
 @pytest.mark.parametrize("refused", [True, False])
