@@ -389,6 +389,22 @@ def test_a_solution_in_sentences_is_no_wrong_response(tmp_path):
     assert fates(quarantined) == dict.fromkeys((5, 6, 7, 8), "wrong response")
 
 
+@pytest.mark.parametrize(
+    ("verifier", "answer", "wrong"),
+    [
+        ("exact", "Rome", True),
+        ("exact", "There are two.\nParis and Rome.", False),
+        ("number", "nobody knows", False),
+        ("number", "6 pears", True),
+    ],
+)
+def test_what_a_verifier_could_not_read_is_no_wrong_response(tmp_path, verifier, answer, wrong):
+    gold = "5" if verifier == "number" else "Paris"
+    row = mine(1, gold=gold, verifier=verifier, response=f"<think>.</think> <answer>{answer}</answer>")
+    _, _, quarantined = prepared(tmp_path, "jsonl", lines(tmp_path / "a.jsonl", row), "audit")
+    assert fates(quarantined) == ({1: "wrong response"} if wrong else {})
+
+
 def test_golds_that_mean_the_same_are_no_conflict(tmp_path):
     def row(question, gold, verifier="math"):
         return {"prompt": question, "gold": gold, "verifier": verifier}

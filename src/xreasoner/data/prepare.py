@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import tempfile
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -45,8 +44,6 @@ QUARANTINED, AUDIT = "quarantined.jsonl", "audit.json"
 _CANDIDATES = "candidates.arrow"
 _Row: TypeAlias = tuple[int, Example, str]  # number, example, bare question
 _EXCERPT = 200  # characters of a quarantined row that are shown
-_PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
-_NAME_WORDS = 3  # "yes", "New York", "east by north" are answers
 
 
 class OtherRows(DataError):
@@ -266,10 +263,8 @@ def _mend(quarantined: Mapping[str, int]) -> str:
 
 def _was_read(verdict: Verdict) -> bool:
     """Whether the answer of a wrong verdict is one, and not sentences that may well end in the right one."""
-    answer = unwrapped(verdict.extracted or "").strip()
-    if "\n" in answer or verdict.method.endswith(("not a number", "not a formula")):
-        return False
-    return "math-verify" not in verdict.method or len(_PROSE.findall(answer)) <= _NAME_WORDS
+    one_line = "\n" not in unwrapped(verdict.extracted or "").strip()
+    return one_line and not verdict.method.endswith(("not a number", "not a formula"))
 
 
 def _mean_the_same(candidates: Path, pairs: Sequence[tuple[int, int]]) -> list[bool]:
