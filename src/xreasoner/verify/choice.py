@@ -23,7 +23,8 @@ _SEPARATORS = frozenset(":.)]}\n")
 _IN_BRACKETS = re.compile(r"\((?![^()]*\)[^.])(.*)\)\.?", re.DOTALL)  # "B (Heparin)", but not "A (young) man (45)"
 # What may follow a letter in a sentence: "B, not A", "B is correct", "B because ..."; never a second letter or a doubt.
 _ASIDE = re.compile(
-    r"\s*(?:,(?!\s*(?:(?-i:[A-Z])|no|wait|which|that|who|as|however|but|though|although|while|unlike|if|unless)\b)"
+    r"\s*(?:,(?!\s*(?:[A-Z]|no|not\s+[A-Z]{2,}|never|incorrect|wrong|false|wait|which|that|who|as|however|but|though|"
+    r"although|while|unlike|if|unless)\b)"
     r"|(?:because|since)\b|is\s+(?:the\s+)?(?:correct|right|best)\b)",
     re.IGNORECASE,
 )
@@ -62,7 +63,8 @@ def read_choice(answer: str, options: Sequence[str] = ()) -> tuple[int | None, s
         label = bool(_SEPARATORS & set(match[2]))
         if not label:
             bracketed = _IN_BRACKETS.fullmatch(rest)
-            label = match[1] != "I" and bool(bracketed or _ASIDE.match(rest))
+            apart = not _DENIAL.search(bracketed[1].casefold()) if bracketed else bool(_ASIDE.match(rest))
+            label = apart and match[1] != "I"  # which is a word, too
             rest = bracketed[1] if bracketed else rest.lstrip("-–—,; ")  # "B, No"; but "B: -2" has a sign
         rest = normalise_option(rest)
         if not rest:
