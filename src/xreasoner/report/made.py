@@ -16,6 +16,7 @@ _SUMMARY = (
     ("questions", "{} questions"),
     ("sampled", "{} solutions sampled"),
     ("failed", "{} unanswered"),
+    ("malformed", "{} right in another form"),
     ("kept", "{} kept"),
     ("pass_rate", "{}% of the solutions passed the verifier"),
     ("rows_kept", "{} examples whole"),
