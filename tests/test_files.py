@@ -35,7 +35,8 @@ def bad_outputs(folder: Path) -> list[Path]:
     (folder / "dir").mkdir()
     (folder / "file").write_text("mine")
     names = (folder / "dir", folder / "file" / "o.json", folder / "file" / "sub" / "o.json", folder / ("x" * 300))
-    return [*names, Path("/proc/xreasoner-test"), Path("/dev/full/x")]
+    os.mkfifo(folder / "pipe")
+    return [*names, folder / "pipe", Path("/proc/xreasoner-test")]
 
 
 def test_places_that_no_file_can_have_are_named_before_and_after(tmp_path: Path) -> None:
@@ -45,7 +46,14 @@ def test_places_that_no_file_can_have_are_named_before_and_after(tmp_path: Path)
             f.write("x")
         with pytest.raises(RunError, match=says):
             check_output(path)
-    assert sorted(p.name for p in tmp_path.rglob("*")) == ["dir", "file"]
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["dir", "file", "pipe"]
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_folder_that_is_a_file_is_said_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunError, match="its folder is a file"):
+        check_output(tmp_path / "file" / "o.json")
 
 
 def test_an_output_that_can_be_written_is_left_as_it_is(tmp_path: Path) -> None:

@@ -68,13 +68,15 @@ def _writing(path: Path) -> Iterator[Path]:
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():  # a device or a pipe, whose name the file would take
+            raise OSError(errno.EINVAL, "no ordinary file")
         path.parent.mkdir(parents=True, exist_ok=True)
         yield path.with_name(f".{path.name}.{os.getpid()}")
     except OSError as error:
+        reason = "its folder is a file" if isinstance(error, FileExistsError) else error.strerror or error
         full = disk_sentence(error, path.parent) if error.errno in _FULL else None
         raise RunError(
-            full
-            or f"{path} cannot be written ({error.strerror or error}): give the path of a file in a folder of yours."
+            full or f"{path} cannot be written ({reason}): give the path of a file in a folder of yours."
         ) from error
 
 
