@@ -58,7 +58,6 @@ def chat(
     for stream in (sys.stdin, sys.stdout):  # what an encoding lacks is replaced; it ends no talk
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    logging.disable_progress_bar()
     logging.set_verbosity_error()
     console = Console()
     with console.status(f"loading {escape(model)}"):  # nothing where there is no terminal

@@ -17,6 +17,7 @@ from transformers import (
 from transformers.image_utils import SizeDict
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 from transformers.utils import is_torchvision_available
+from transformers.utils.logging import disable_progress_bar
 
 from xreasoner.errors import ModelError
 from xreasoner.model.families import family_of, is_vlm, read_config
@@ -117,6 +118,7 @@ def _load(
     auto_class: Any, path: Path, dtype: str | torch.dtype, device: str | torch.device, attention: str | None = "sdpa"
 ) -> Any:
     """`attention` None is transformers' own choice, since not every architecture has scaled dot product attention."""
+    disable_progress_bar()  # of transformers, around loading and from then on: ours are drawn elsewhere
     try:
         model, info = auto_class.from_pretrained(
             path,

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import PrinterCallback, TrainerCallback
-from transformers.utils.logging import disable_progress_bar
 from trl import SFTConfig, SFTTrainer
 
 from xreasoner.config import SftSpec
@@ -50,7 +49,6 @@ def train_sft(
         ModelError: `tower_dir` holds no tower, or its tokenizer cannot render a conversation.
         RunError: the disk is full, or the loss is no longer a number.
     """
-    disable_progress_bar()  # of transformers, around loading and saving
     tokenizer = load_tokenizer(tower_dir)
     checkpoints, tokens = stage_dir / "checkpoints", stage_dir / "tokens"
     args = _arguments(spec, checkpoints, seed)
