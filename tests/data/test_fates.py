@@ -83,7 +83,7 @@ def test_no_missing_picture(question):
         "a) What is 2 + 2? b) What is 3 + 3?",
         "(i) Prove that n is odd. (ii) Show that n is prime.",
         "Let a > 0. (1) If a = 1, find b; (2) if a = 2, find b.",
-        "(1) How many pears? Round it. (2) **Write** the sum. What is it?",
+        "(1) How many pears? Round it. (2) **Write** the sum.",
     ],
 )
 def test_questions_of_many_parts(question):
