@@ -220,6 +220,8 @@ def test_a_teacher_outside_of_the_run_waits_for_no_checkpoint() -> None:
     assert steps["traces"].needs == ()
     assert paid_for(recipe, steps["traces"]) == ("samples.jsonl", "settings.json")
     assert paid_for(recipe, steps["sft"]) == ()
+    assert paid_for(taught_by("{model: a-folder}"), steps["traces"]) == ()
+    assert paid_for(taught_by("{model: inspect/mockllm/model}"), steps["traces"]) != ()
 
 
 def test_edited_rows_are_other_inputs(tmp_path: Path) -> None:

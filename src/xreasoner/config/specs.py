@@ -149,6 +149,17 @@ class TeacherSpec(Frozen):
     requests_at_once: Positive = 8
     requests_per_minute: Positive | None = None
 
+    @property
+    def inspect_name(self) -> str | None:
+        """PROVIDER/MODEL, where a provider of Inspect AI is meant."""
+        prefix = "inspect/"
+        return self.model.removeprefix(prefix) if self.endpoint is None and self.model.startswith(prefix) else None
+
+    @property
+    def is_served(self) -> bool:
+        """Whether it answers from outside of this process."""
+        return self.endpoint is not None or self.inspect_name is not None
+
     @field_validator("endpoint")
     @classmethod
     def _address_without_secrets(cls, value: str | None) -> str | None:

@@ -13,10 +13,9 @@ QwQ-32B on MedQA (sections 2.1 and 3.2). That only natural completions in the fo
 from xreasoner.distill.ask import SETTINGS, distill
 from xreasoner.distill.outcome import PROBLEMS, TRACES, keep
 from xreasoner.distill.samples import SAMPLES
-from xreasoner.distill.teachers import INSPECT, ChatTeacher, Sample, SamplerTeacher, Teacher, teacher_of
+from xreasoner.distill.teachers import ChatTeacher, Sample, SamplerTeacher, Teacher, teacher_of
 
 __all__ = [
-    "INSPECT",
     "PROBLEMS",
     "SAMPLES",
     "SETTINGS",

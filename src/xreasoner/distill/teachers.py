@@ -14,7 +14,6 @@ from xreasoner.rollout.seeds import derive
 from xreasoner.types import Example, Prompt, Sampler, SamplingParams
 
 _CHUNK = 64  # questions that a sampler is given together
-INSPECT = "inspect/"
 Place = tuple[int, int]  # the number of a question among all, and of one of its samples
 
 
@@ -121,10 +120,10 @@ def teacher_of(spec: TeacherSpec) -> Teacher:
 
         endpoint = Endpoint(spec.endpoint, spec.model, spec.api_key_variable, at_once=at_once, per_minute=per_minute)
         return ChatTeacher(endpoint, spec.model, at_once)
-    if spec.model.startswith(INSPECT):
+    if spec.inspect_name is not None:
         from xreasoner.rollout.inspect_model import InspectModel
 
-        model = InspectModel(spec.model.removeprefix(INSPECT), at_once=at_once, per_minute=per_minute)
+        model = InspectModel(spec.inspect_name, at_once=at_once, per_minute=per_minute)
         return ChatTeacher(model, spec.model, at_once)
     from xreasoner.model.hub import resolve_model
     from xreasoner.rollout.local import LocalSampler

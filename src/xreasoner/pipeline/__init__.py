@@ -18,7 +18,7 @@ from typing import Any
 
 from xreasoner.config import DistillSpec, Recipe, TeacherSpec
 from xreasoner.data.datasets import DATASETS, check_spec, load_training
-from xreasoner.distill import INSPECT, teacher_of
+from xreasoner.distill import teacher_of
 from xreasoner.errors import RecipeError, RunError
 from xreasoner.eval.benchmarks import BENCHMARKS, suite_benchmarks
 from xreasoner.files import disk_guard, write_atomic, write_json
@@ -68,10 +68,10 @@ def preflight(recipe: Recipe, out: Path) -> None:
 
 def _check_teacher(teacher: TeacherSpec) -> None:
     """Raises RecipeError or ModelError where an outside teacher cannot be asked; no server is."""
-    if teacher.endpoint is None and not teacher.model.startswith(INSPECT):
-        resolve_model(teacher.model)  # its weights are loaded when its turn comes
-    else:
+    if teacher.is_served:
         teacher_of(teacher)
+    else:
+        resolve_model(teacher.model)  # its weights are loaded when its turn comes
 
 
 def _check_benchmark(name: str, stage: str) -> None:

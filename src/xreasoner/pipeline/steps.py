@@ -95,7 +95,7 @@ def _benchmark_files(names: Sequence[str], split: Split = "test") -> list[str]:
 def _weights(teacher: TeacherSpec) -> list[str]:
     """The hash of an outside teacher's weights, where they lie in a folder here."""
     folder = Path(teacher.model)
-    return [folder_hash(folder)] if teacher.endpoint is None and folder.is_dir() else []
+    return [folder_hash(folder)] if not teacher.is_served and folder.is_dir() else []
 
 
 def _file_hash(path: Path) -> str:
@@ -104,10 +104,10 @@ def _file_hash(path: Path) -> str:
 
 
 def paid_for(recipe: Recipe, step: Step) -> tuple[str, ...]:
-    """The files of a job that other inputs leave in place: an outside teacher's samples, each of which names its
+    """The files of a job that other inputs leave in place: the samples of a served teacher, each of which names its
     question by what was asked."""
-    teachers = {s.name: s.teacher for s in recipe.stages if isinstance(s, DistillSpec)}
-    return (SAMPLES, SETTINGS) if isinstance(teachers.get(step.name), TeacherSpec) else ()
+    teacher = next((s.teacher for s in recipe.stages if isinstance(s, DistillSpec) and s.name == step.name), None)
+    return (SAMPLES, SETTINGS) if isinstance(teacher, TeacherSpec) and teacher.is_served else ()
 
 
 def up_to(steps: list[Step], until: str | None) -> list[Step]:
