@@ -54,7 +54,7 @@ def test_no_benchmark_at_hand(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XREASONER_DATA", str(tmp_path / "nowhere"))
     found = audit("gsm8k", rows(tmp_path / "train.jsonl", plain(1)), None)
     assert (found.overlap, "gsm8k" in found.not_at_hand) == ({}, True)
-    assert "since not at hand: gsm8k" in capsys.readouterr().out
+    assert "not at hand in the folder $XREASONER_DATA: gsm8k" in capsys.readouterr().out
 
 
 def test_a_file_is_read_in_whichever_form_its_rows_have(tmp_path):

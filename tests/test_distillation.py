@@ -121,7 +121,7 @@ def test_a_teacher_that_cannot_do_it(tmp_path: Path, rows: Path, capsys: pytest.
     told = capsys.readouterr().out
     assert "Warning: no trace is kept" in told
     assert "SFT on the traces" not in told
-    assert f"path: {tmp_path / 'mute' / 'problems.jsonl'}, pass_rate" in told
+    assert "so there is nothing for RL" in told  # none was solved now and then
     with EndpointServer(lambda request: say("The answer is 5", reasoning_content="so")) as server:
         ask(server, tmp_path / "plain", rows)
     told = capsys.readouterr().out

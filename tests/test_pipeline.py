@@ -68,7 +68,7 @@ def test_until_takes_what_the_stage_needs() -> None:
 
 def test_preflight_finds_what_cannot_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline.preflight(load(), tmp_path / "new")
-    with pytest.raises(RecipeError, match="no dataset `micro-maths`"):
+    with pytest.raises(RecipeError, match=r"Stage `sft` takes the data `micro-maths`, .* did you mean `micro-math`"):
         pipeline.preflight(load("sft.data.name=micro-maths"), tmp_path)
     with pytest.raises(RecipeError, match="no suite `macro`"):
         pipeline.preflight(load("eval.suite=macro"), tmp_path)

@@ -22,6 +22,7 @@ from xreasoner.data.prepare import QUARANTINED, OtherRows, prepare
 from xreasoner.data.tally import Audit
 from xreasoner.errors import RecipeError
 from xreasoner.eval.benchmarks import BENCHMARKS
+from xreasoner.eval.questions import DATA_VARIABLE
 from xreasoner.files import check_output, write_json
 
 _SHOWN_ROWS = 3  # of each reason, by number
@@ -113,7 +114,8 @@ def show(audit: Audit, rows: Mapping[str, list[int]], console: Console) -> None:
             overlap.add_row(benchmark, *(f"{counts.get(kind, 0):,}" for kind in _KINDS))
         console.print(overlap)
     if audit.not_at_hand:
-        console.print(f"not compared, since not at hand: {', '.join(audit.not_at_hand)}")
+        missing = ", ".join(audit.not_at_hand)
+        console.print(f"not compared, since not at hand in the folder ${DATA_VARIABLE}: {missing}")
 
 
 def _share(n: int, of: int) -> str:

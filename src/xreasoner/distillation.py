@@ -127,5 +127,11 @@ def summary_lines(summary: dict[str, Any], out: Path) -> list[str]:
             "Warning: no trace is kept, so there is nothing for SFT: take a stronger teacher, one that shows its "
             "thoughts, easier questions or larger budgets"
         )
-    lines.append(f"RL on the problems:   data: {{name: jsonl, path: {out / PROBLEMS}, pass_rate: [0.01, 0.99]}}")
+    if summary["never"] + summary["always"] < summary["questions"]:
+        lines.append(f"RL on the problems:   data: {{name: jsonl, path: {out / PROBLEMS}, pass_rate: [0.01, 0.99]}}")
+    else:
+        lines.append(
+            "Warning: no question was solved now and then, so there is nothing for RL: take more --samples, a "
+            "--temperature above 0, or other questions"
+        )
     return lines

@@ -81,12 +81,15 @@ def _complaint(error: Exception) -> str:
     return str(error) if isinstance(error, _Malformed) else "is not JSON"
 
 
+_HINTS = {"text": ", which is the whole reply", "gold": "", "kind": f": one of {', '.join(KINDS)}"}
+
+
 def _example(row: Any, name: str) -> Example:
     if not isinstance(row, dict):
         raise _Malformed("is not an object with text, gold and kind")
     for key in ("text", "gold", "kind"):
         if key not in row:
-            raise _Malformed(f"has no `{key}`")
+            raise _Malformed(f"has no `{key}`{_HINTS[key]}")
     gold, options = row["gold"], row.get("options")
     options = [] if options is None else options
     if not isinstance(row["text"], str):

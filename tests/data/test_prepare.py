@@ -433,3 +433,9 @@ def test_golds_that_mean_the_same_are_no_conflict(tmp_path):
 def test_raised_digits_make_another_question(tmp_path):
     path = lines(tmp_path / "a.jsonl", mine(1, prompt="What is 2³?"), mine(2, prompt="What is 23?"))
     assert prepared(tmp_path, "jsonl", path, "rl")[0].kept == 2
+
+
+def test_rows_that_cannot_be_imitated_are_told_what_they_lack(tmp_path):
+    path = lines(tmp_path / "a.jsonl", mine(1, response=None))
+    with pytest.raises(DataError, match="imitates the `response` of a row: give the rows one"):
+        prepared(tmp_path, "jsonl", path)

@@ -187,6 +187,14 @@ def test_a_web_page_where_a_model_should_be() -> None:
     assert len(server.requests) == QUICK.first_tries == 4
 
 
+def test_a_web_server_that_fails_is_no_server_of_models() -> None:
+    with EndpointServer(lambda request: status(502, b"<html>Bad gateway")) as server:
+        (failed,) = ask(server, patience=patience(tries=1000))
+    assert isinstance(failed, ModelError)
+    assert f"at {server.url} (HTTP 502)" in str(failed)
+    assert len(server.requests) == QUICK.first_tries
+
+
 def test_by_default_a_wrong_address_is_told_within_a_minute() -> None:
     usual = Patience()
     waits = sum(usual.first_wait_seconds * 2**attempt for attempt in range(usual.first_tries - 1))
@@ -245,6 +253,7 @@ def test_a_refused_question_is_not_asked_again(code: int) -> None:
         (401, f"set the environment variable {KEY_VARIABLE} to a key that may use teacher"),
         (403, f"set the environment variable {KEY_VARIABLE}"),
         (404, "check that its address ends as the server wants it (often in /v1)"),
+        (501, "check that its address ends as the server wants it (often in /v1)"),
         (402, "mend what it complains of"),
     ],
 )

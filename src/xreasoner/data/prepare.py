@@ -257,7 +257,9 @@ def _mend(quarantined: Mapping[str, int]) -> str:
     tolerable = [reason for reason in quarantined if reason in get_args(Blemish)]
     ways = [f"add {', '.join(tolerable)} to `tolerate`"] if tolerable else []
     if {"too easy", "too hard"} & set(quarantined):
-        ways.append("widen `pass_rate`")
+        ways.append("widen `pass_rate`, which few samples, or a temperature of 0, leave all or nothing")
+    if quarantined and max(quarantined, key=lambda reason: quarantined[reason]) == "no response":
+        return "SFT imitates the `response` of a row: give the rows one, or take traces of a teacher"
     return f"mend the rows, or in the recipe's `data` {' and '.join(ways)}" if ways else "mend the rows, or give others"
 
 

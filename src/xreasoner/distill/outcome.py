@@ -36,14 +36,15 @@ def write_outcome(
     nothing is written.
 
     Returns {questions, never, always, sampled, failed, kept, malformed, pass_rate, forced_rate, capped_rate, tokens,
-    prompt_tokens}: how many questions were never and always solved; `malformed` samples are right and whole, but not in
-    the form of a trace; rates are shares of the samples, `pass_rate` of those that the verifier could judge.
+    prompt_tokens}: how many questions were never and always solved; `malformed` samples are right and ended by
+    themselves, but not in the form of a trace; rates are shares of the samples, `pass_rate` of those that the verifier
+    could judge.
     """
     counts = Counter[str]()
     with whole_file(folder / TRACES) as traces, whole_file(folder / PROBLEMS) as problems:
         for number, right, group, judged in _judged(questions, samples):
             question = questions[number]
-            malformed = sum(_whole(reply) and not _formed(reply.text) for reply in right)
+            malformed = sum(_by_itself(reply) and not _formed(reply.text) for reply in right)
             counts.update(judged=judged, passed=len(right), malformed=malformed, **_figures(group))
             if judged:
                 counts["never"] += not right
@@ -100,7 +101,7 @@ def keep(which: str, right: Sequence[Reply], seed: int) -> list[Reply]:
     """Which of a question's right samples are trained on: the "shortest" (in tokens, or in characters where the tokens
     of one are not known), a "random" one, or "all". One that was made to stop thinking, that was cut, or that has not
     the form that prompts ask for, shows no habit worth imitating and is left out."""
-    fit = [reply for reply in right if _whole(reply) and _formed(reply.text)]
+    fit = [reply for reply in right if _by_itself(reply) and reply.exit == "natural" and _formed(reply.text)]
     if which == "all" or not fit:
         return fit
     if which == "random":
@@ -109,8 +110,8 @@ def keep(which: str, right: Sequence[Reply], seed: int) -> list[Reply]:
     return [min(fit, key=lambda reply: (reply.tokens or 0) if counted else len(reply.text))]
 
 
-def _whole(reply: Reply) -> bool:
-    return reply.exit == "natural" and reply.stop == "eos"
+def _by_itself(reply: Reply) -> bool:
+    return reply.exit != "forced" and reply.stop == "eos"
 
 
 def _formed(text: str) -> bool:

@@ -8,6 +8,7 @@ skipped when its manifest says it is finished, and resumes where it can.
 
 from __future__ import annotations
 
+import difflib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from xreasoner.config import DistillSpec, Recipe, TeacherSpec
+from xreasoner.config import DataSpec, DistillSpec, Recipe, TeacherSpec
 from xreasoner.data.datasets import DATASETS, check_spec, load_training
 from xreasoner.distill import teacher_of
 from xreasoner.errors import RecipeError, RunError
@@ -44,7 +45,7 @@ def preflight(recipe: Recipe, out: Path) -> None:
             raise RecipeError(f"The distill stage `{stage.name}` has the name of a dataset: give it another `name`.")
     for stage in recipe.stages:
         if not recipe.traces_of(stage.data):
-            check_spec(stage.data)
+            _check_dataset(recipe, stage.name, stage.data)
         for name in stage.data.decontaminate:
             _check_benchmark(name, stage.name)
         if isinstance(stage, DistillSpec) and isinstance(stage.teacher, TeacherSpec):
@@ -64,6 +65,19 @@ def preflight(recipe: Recipe, out: Path) -> None:
             f"{out} needs about {need / 2**30:.1f} GiB of disk and {free / 2**30:.1f} GiB are free: free some space or "
             "give another --out."
         )
+
+
+def _check_dataset(recipe: Recipe, stage: str, data: DataSpec) -> None:
+    """Raises RecipeError, naming what may have been meant, where a stage's data is neither a dataset nor traces."""
+    if data.name in DATASETS:
+        check_spec(data)
+        return
+    known = [*(s.name for s in recipe.stages if isinstance(s, DistillSpec)), *sorted(DATASETS)]
+    near = difflib.get_close_matches(data.name, known, n=1)
+    raise RecipeError(
+        f"Stage `{stage}` takes the data `{data.name}`, which is no dataset"
+        + (f"; did you mean `{near[0]}`?" if near else f": choose one of {', '.join(known)}.")
+    )
 
 
 def _check_teacher(teacher: TeacherSpec) -> None:

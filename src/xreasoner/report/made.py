@@ -18,6 +18,7 @@ _SUMMARY = (
     ("failed", "{} unanswered"),
     ("malformed", "{} right in another form"),
     ("kept", "{} kept"),
+    ("spare", "{} more than were asked for"),
     ("pass_rate", "{}% of the solutions passed the verifier"),
     ("rows_kept", "{} examples whole"),
     ("rows_cut", "{} cut at the longest length"),

@@ -187,15 +187,16 @@ class Endpoint:
 
     def _error(self, response: httpx.Response, content: bytes) -> Exception:
         status = response.status_code
-        if status >= 500 or status in PASSING:
-            return _Trouble(f"HTTP {status}", _retry_after(response.headers.get("retry-after")))
+        if (status >= 500 and status != 501) or status in PASSING:
+            page = content.lstrip().startswith(b"<")
+            return _Trouble(f"HTTP {status}", _retry_after(response.headers.get("retry-after")), astray=page)
         reason = response.headers.get("location") or _message(content)
         said = f"{status}: {excerpt(reason, self._secrets) or 'no reason given'}"
         if status in QUESTION:
             return NoReply(f"it refused the question ({said})", refused=True)
         if status in (401, 403):
             mend = f"set the environment variable {self._key_variable} to a key that may use {self.model}"
-        elif status == 404:
+        elif status in (404, 405, 501):
             mend = f"check that its address ends as the server wants it (often in /v1) and that it serves {self.model}"
         elif 300 <= status < 400:
             mend = "give the address that it redirects to"
