@@ -5,7 +5,7 @@ import shutil
 import pytest
 import test_sft
 import torch
-from grpo_tiny import SEED, make_examples, make_spec, make_tower, parity_judge
+from grpo_tiny import SEED, make_examples, make_spec, parity_judge
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -15,12 +15,6 @@ from xreasoner.train import grpo, lora, rl_trainer, sft
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 LORA = {"rank": 3, "alpha": 6}
-
-
-@pytest.fixture(scope="module")
-def tower(tmp_path_factory):
-    torch.set_num_threads(1)
-    return make_tower(tmp_path_factory.mktemp("tower"))
 
 
 @pytest.fixture(autouse=True)
