@@ -14,7 +14,7 @@ FLOORS = [
     {"model"},
     {"rollout"},
     {"train", "eval", "distill", "micro.base", "report"},
-    {"pipeline", "preload", "display", "evaluation", "audit", "score", "distillation", "chat"},
+    {"pipeline", "preload", "display", "evaluation", "audit", "score", "distillation", "plan", "check", "chat"},
     {"cli"},
 ]
 # Within a floor, these stand on others of it: a run folder belongs to a recipe, the tags stand in prompts alone, and

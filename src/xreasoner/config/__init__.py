@@ -21,6 +21,7 @@ from xreasoner.config.specs import (
     SftSpec,
     TeacherSpec,
     TrainSpec,
+    VllmSpec,
     kind_of,
 )
 
@@ -41,6 +42,7 @@ __all__ = [
     "SftSpec",
     "TeacherSpec",
     "TrainSpec",
+    "VllmSpec",
     "from_document",
     "kind_of",
     "load",

@@ -92,6 +92,21 @@ class Recipe(Frozen):
                 raise ValueError(f"eval names the checkpoint `{checkpoint}`, which is none of {known}")
         return self
 
+    @model_validator(mode="after")
+    def _can_be_launched(self) -> Recipe:
+        if self.launch.sharding == "none":
+            return self
+        for stage in self.training:
+            if stage.lora is not None:
+                raise ValueError(
+                    f"stage `{stage.name}` trains adapters, which fit on one GPU: set `launch.sharding: none`"
+                )
+            if isinstance(stage, RlSpec) and self.launch.rollout != "vllm":
+                raise ValueError(
+                    f"stage `{stage.name}` samples from weights that fsdp2 has shared out: set `launch.rollout: vllm`"
+                )
+        return self
+
     @property
     def training(self) -> tuple[SftSpec | RlSpec, ...]:
         """The stages that give a checkpoint."""

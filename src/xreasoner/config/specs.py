@@ -118,6 +118,9 @@ class RlSpec(TrainSpec):
     # truncated importance sampling). None: the clipped ratio is taken against the sampler itself.
     importance_cap: Annotated[float, Field(ge=1)] | None = None
     refill_groups: NonNegative = 0  # further prompts a step, at most, in the place of groups without signal
+    # The mean |difference| of the sampler's and the trainer's log-probabilities of sampled tokens [nats] above which RL
+    # stops: a sampler with other weights, or another temperature, is no longer the policy that is trained.
+    gap_limit: Rate = 0.1
 
     @model_validator(mode="after")
     def _no_dropout(self) -> RlSpec:
@@ -226,9 +229,48 @@ class EvalSpec(Frozen):
     controls: ControlsSpec | None = None
 
 
+class VllmSpec(Frozen):
+    """How vLLM serves the rollouts of training, beside the trainer on the same GPUs (colocated), and evaluations, which
+    have their GPU to themselves."""
+
+    memory_share: Annotated[float, Field(gt=0, le=1)] = 0.4  # of a GPU's memory, in training; evaluations take 0.9
+    tensor_parallel: Positive = 1  # GPUs that hold one copy, in training
+    eager: bool = False  # no CUDA graphs: slower, and less memory
+    sleep: bool = False  # gives its memory to the trainer between rollouts
+
+
 class LaunchSpec(Frozen):
-    workers: Positive = 1  # stages that run at the same time
-    threads: Positive = 1  # CPU threads of each
+    """Where and how a run is computed. Nothing of it belongs to a recipe's identity: a run may go on with other means.
+
+    A stage of training runs in `processes` processes on each of `nodes` machines, under torchrun where that is more
+    than one; several machines are those of a Slurm job, and share the run's folder.
+    """
+
+    workers: Positive = 1  # jobs at the same time; on GPUs each has one to itself, a stage of training `processes`
+    threads: Positive = 1  # CPU threads of each process
+    processes: Positive = 1  # one a GPU
+    nodes: Positive = 1
+    # What a process holds of weights, gradients and optimizer: all of them (none, DDP), or its share (fsdp2, PyTorch's
+    # fully_shard); offload keeps that share in the memory of the CPU.
+    sharding: Literal["none", "fsdp2"] = "none"
+    offload: bool = False
+    rollout: Literal["local", "vllm"] = "local"  # what samples, in training and evaluation
+    vllm: VllmSpec = VllmSpec()
+    trackers: tuple[str, ...] = ("tensorboard",)  # what the trainer reports to: names of transformers' report_to
+    rollouts_kept: NonNegative = 4  # prompts of every RL step whose rollouts are kept as Parquet
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> LaunchSpec:
+        if self.offload and self.sharding == "none":
+            raise ValueError("`offload` is fsdp2's: set `sharding: fsdp2`, or remove it")
+        if self.sharding == "fsdp2" and self.processes * self.nodes == 1:
+            raise ValueError("`sharding: fsdp2` shares a model out among processes: set `processes`, or remove it")
+        if self.rollout == "vllm" and self.processes % self.vllm.tensor_parallel:
+            raise ValueError(
+                f"{self.processes} processes cannot be dealt out to copies of vLLM of {self.vllm.tensor_parallel} GPUs "
+                "each: choose a `tensor_parallel` that divides `processes`"
+            )
+        return self
 
 
 KINDS: dict[str, type[SftSpec | RlSpec | DistillSpec]] = {"sft": SftSpec, "rl": RlSpec, "distill": DistillSpec}

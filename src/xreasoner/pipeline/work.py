@@ -87,7 +87,7 @@ def trained_on(examples: Sequence[Example]) -> list[tuple[str, str]]:
 
 def _distill(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
     from xreasoner.distill import SamplerTeacher, distill, teacher_of
-    from xreasoner.rollout.local import LocalSampler
+    from xreasoner.rollout.open import open_sampler
 
     recipe = run_dir.recipe
     stage = next(s for s in recipe.stages if isinstance(s, DistillSpec) and s.name == step.name)
@@ -96,7 +96,7 @@ def _distill(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
         teacher = teacher_of(stage.teacher)
     else:
         with run_dir.job(DETACH if stage.teacher == "base" else stage.teacher).model_guard() as made:
-            teacher = SamplerTeacher(LocalSampler.from_dir(made / "tower"))
+            teacher = SamplerTeacher(open_sampler(made / "tower", recipe.launch))
     return distill(stage, examples, teacher, job.path, recipe.seed, job.report_progress)
 
 
@@ -123,17 +123,17 @@ def _pictures(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
 
 def _evaluate(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
     from xreasoner.eval.task import evaluate
-    from xreasoner.rollout.local import LocalSampler
+    from xreasoner.rollout.open import open_sampler
 
     recipe = run_dir.recipe
     checkpoint = step.name.removeprefix(EVAL).removesuffix(CONTROLS_SUFFIX)
     controls = recipe.eval.controls if step.name.endswith(CONTROLS_SUFFIX) else None
     model = checkpoint.removesuffix(THINK_SUFFIX)
     if model == "base":  # the user's own: no run mends it by making it again
-        sampler = LocalSampler.from_dir(base_dir(recipe), max_pixels=recipe.model.max_pixels)
+        sampler = open_sampler(base_dir(recipe), recipe.launch, recipe.model.max_pixels)
     else:
         with run_dir.job(model).model_guard() as made:
-            sampler = LocalSampler.from_dir(made / "vlm", max_pixels=recipe.model.max_pixels)
+            sampler = open_sampler(made / "vlm", recipe.launch, recipe.model.max_pixels)
     cells: list[dict[str, Any]] = []
     for control in controls.images if controls else ("real",):
         cells += evaluate(

@@ -67,13 +67,15 @@ class LocalSampler:
         model_dir: str | Path,
         *,
         batch_size: int = 256,
-        device: Any = "cpu",
+        device: Any = None,
         dtype: Any = "auto",
         max_pixels: int | None = None,
     ) -> LocalSampler:
-        """From a VLM or a tower, by folder or Hugging Face id. Raises ModelError where it cannot be loaded."""
+        """From a VLM or a tower, by folder or Hugging Face id; on the GPU where there is one and no `device` is named.
+        Raises ModelError where it cannot be loaded."""
         from xreasoner.model import hub, load
 
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         path = hub.resolve_model(model_dir)
         tokenizer = load.load_tokenizer(path)
         if not load.is_vlm(path):

@@ -19,26 +19,33 @@ corrects for the difference. docs/rl.md tells a rollout step from end to end.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from trl import GRPOConfig
 
-from xreasoner.config import RlSpec
+from xreasoner.config import LaunchSpec, RlSpec
 from xreasoner.errors import DataError, RecipeError
 from xreasoner.files import whole_folder
 from xreasoner.model.load import load_tokenizer
 from xreasoner.train.checkpoints import newest_whole
+from xreasoner.train.colocate import vllm_arguments
+from xreasoner.train.devices import device_arguments, world
 from xreasoner.train.lora import load_start, save_tower
 from xreasoner.train.rl_trainer import Progress, RlTrainer
+from xreasoner.train.tracking import tracking_arguments
 from xreasoner.types import Example
 
 
 def train_rl(
-    spec: RlSpec, examples: Sequence[Example], tower_dir: Path, stage_dir: Path, seed: int, progress: Progress
+    spec: RlSpec,
+    examples: Sequence[Example],
+    tower_dir: Path,
+    stage_dir: Path,
+    seed: int,
+    progress: Progress,
+    launch: LaunchSpec = LaunchSpec(),
 ) -> dict[str, Any]:
     """Trains the tower in `tower_dir` on `examples` and writes `stage_dir`/tower, a model folder of float32 weights.
 
@@ -63,10 +70,10 @@ def train_rl(
         if not example.verifier:
             raise DataError(f"Example {example.id!r} has nothing to judge answers by: leave it out of RL.")
     checkpoints = stage_dir / "checkpoints"
-    config = grpo_config(spec, checkpoints, seed)
+    config = grpo_config(spec, checkpoints, seed, launch)
     model, adapters = load_start(spec, tower_dir)
     tokenizer = load_tokenizer(tower_dir)
-    trainer = RlTrainer(spec, examples, model, tokenizer, config, progress, adapters)
+    trainer = RlTrainer(spec, examples, model, tokenizer, config, progress, adapters, launch)
     resumed = newest_whole(checkpoints)
     trainer.train(resume_from_checkpoint=resumed and str(resumed))
     if trainer.accelerator.is_main_process:
@@ -76,10 +83,9 @@ def train_rl(
     return dict(trainer.state.log_history[-1])
 
 
-def grpo_config(spec: RlSpec, checkpoints: Path, seed: int) -> GRPOConfig:
+def grpo_config(spec: RlSpec, checkpoints: Path, seed: int, launch: LaunchSpec = LaunchSpec()) -> GRPOConfig:
     """The recipe in TRL's words. Raises RecipeError where prompts or micro-batches cannot be divided."""
-    cpu = not torch.cuda.is_available()
-    processes = int(os.environ.get("WORLD_SIZE", 1))  # set by torchrun
+    processes = world()
     each = spec.prompts_per_step * spec.rollouts_per_prompt // spec.updates_per_step
     if spec.prompts_per_step % (spec.updates_per_step * processes) or each % (spec.micro_batch_sequences * processes):
         raise RecipeError(
@@ -90,9 +96,8 @@ def grpo_config(spec: RlSpec, checkpoints: Path, seed: int) -> GRPOConfig:
     return GRPOConfig(
         output_dir=str(checkpoints),
         seed=seed,
-        use_cpu=cpu,
-        bf16=spec.bf16,
-        gradient_checkpointing=spec.gradient_checkpointing,
+        **device_arguments(spec, launch),
+        **vllm_arguments(spec, launch),
         disable_dropout=True,
         max_steps=spec.steps * spec.updates_per_step,
         per_device_train_batch_size=spec.micro_batch_sequences,
@@ -115,11 +120,10 @@ def grpo_config(spec: RlSpec, checkpoints: Path, seed: int) -> GRPOConfig:
         save_steps=spec.save_every_steps * spec.updates_per_step,
         save_total_limit=2,
         logging_strategy="no",
-        report_to="none",
+        **tracking_arguments(launch, checkpoints),
         disable_tqdm=True,
         log_level="error",
         ddp_find_unused_parameters=False,
         dataloader_num_workers=0,
-        dataloader_pin_memory=not cpu,
         remove_unused_columns=False,
     )

@@ -20,7 +20,7 @@ from torch.utils.data import Sampler
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from xreasoner.config import RlSpec
+from xreasoner.config import LaunchSpec, RlSpec
 from xreasoner.errors import RunError
 from xreasoner.rollout.local import LocalSampler
 from xreasoner.rollout.seeds import derive
@@ -52,8 +52,9 @@ class RlTrainer(LocalTrainer, GRPOTrainer):
         args: GRPOConfig,
         progress: Progress,
         adapters: Any = None,
+        launch: LaunchSpec = LaunchSpec(),
     ) -> None:
-        self._spec, self._examples, self._progress = spec, examples, progress
+        self._spec, self._examples, self._progress, self._launch = spec, examples, progress, launch
         self._rows: list[RolloutRow] = []  # of the step's own prompts
         self._extra: list[RolloutRow] = []  # of the further prompts that refill tried
         self._refilled = 0  # groups of them that are trained on

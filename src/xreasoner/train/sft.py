@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -11,26 +10,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from xreasoner.config import SftSpec
+from xreasoner.config import LaunchSpec, SftSpec
 from xreasoner.errors import RunError
 from xreasoner.files import remove, whole_folder
 from xreasoner.model.load import load_tokenizer
 from xreasoner.train.checkpoints import LocalTrainer, newest_whole
+from xreasoner.train.devices import device_arguments, world
 from xreasoner.train.lora import load_start, save_tower
 from xreasoner.train.order import BatchOrder, EpochLoader, accumulation_steps, epoch_batches, padding_share
 from xreasoner.train.rows import Rows, write_rows
 from xreasoner.train.schedule import install
+from xreasoner.train.tracking import tracking_arguments
 from xreasoner.types import Example
 
 Progress = Callable[[dict[str, Any]], None]
 
 
 def train_sft(
-    spec: SftSpec, examples: Sequence[Example], tower_dir: Path, stage_dir: Path, seed: int, progress: Progress
+    spec: SftSpec,
+    examples: Sequence[Example],
+    tower_dir: Path,
+    stage_dir: Path,
+    seed: int,
+    progress: Progress,
+    launch: LaunchSpec = LaunchSpec(),
 ) -> dict[str, Any]:
     """Trains the tower in `tower_dir` to give the examples' responses and writes it to `stage_dir/tower` (float32,
     with its tokenizer).
@@ -51,7 +57,7 @@ def train_sft(
     """
     tokenizer = load_tokenizer(tower_dir)
     checkpoints, tokens = stage_dir / "checkpoints", stage_dir / "tokens"
-    args = _arguments(spec, checkpoints, seed)
+    args = _arguments(spec, checkpoints, seed, launch)
     with args.main_process_first(local=False):
         if args.should_save:
             write_rows(spec, examples, tokenizer, tokens)
@@ -82,7 +88,7 @@ def train_sft(
         "steps": trainer.state.global_step,
         "tokens": spec.epochs * sum(rows.lengths),
         "padding_share": float(
-            np.mean([padding_share(rows.lengths, *micro, epoch, _world()) for epoch in range(spec.epochs)])
+            np.mean([padding_share(rows.lengths, *micro, epoch, world()) for epoch in range(spec.epochs)])
         ),
         "tokens_per_second": report.tokens_per_second,
         "final_loss": next(entry["loss"] for entry in reversed(trainer.state.log_history) if "loss" in entry),
@@ -92,31 +98,27 @@ def train_sft(
     return summary
 
 
-def _arguments(spec: SftSpec, folder: Path, seed: int) -> SFTConfig:
-    on_gpu = torch.cuda.is_available()
+def _arguments(spec: SftSpec, folder: Path, seed: int, launch: LaunchSpec) -> SFTConfig:
     # Its name changes in transformers 6; TRL turns it on where it is not given.
     warnings.filterwarnings("ignore", "`gradient_checkpointing` is deprecated", FutureWarning)
     return SFTConfig(
         output_dir=str(folder),
         num_train_epochs=spec.epochs,
         per_device_train_batch_size=spec.micro_batch_sequences,
-        gradient_accumulation_steps=accumulation_steps(spec.batch_sequences, spec.micro_batch_sequences, _world()),
+        gradient_accumulation_steps=accumulation_steps(spec.batch_sequences, spec.micro_batch_sequences, world()),
         learning_rate=spec.learning_rate,
         adam_beta1=spec.betas[0],
         adam_beta2=spec.betas[1],
         weight_decay=spec.weight_decay,
         max_grad_norm=spec.max_grad_norm,
-        bf16=spec.bf16,
-        gradient_checkpointing=spec.gradient_checkpointing,
-        use_cpu=not on_gpu,
-        dataloader_pin_memory=on_gpu,
+        **device_arguments(spec, launch),
         max_length=None,  # rows come cut
         dataset_kwargs={"skip_prepare_dataset": True},
         save_steps=spec.save_every_steps,
         save_total_limit=1,
         logging_steps=1,
         logging_nan_inf_filter=False,  # a loss that is no number must be seen
-        report_to="none",
+        **tracking_arguments(launch, folder),
         disable_tqdm=True,
         log_level="error",
         seed=seed,
@@ -197,7 +199,3 @@ class _Report(TrainerCallback):
             batches = epoch_batches(self._lengths, self._spec.batch_sequences, self._seed, epoch)
             self._epoch, self._step_tokens = epoch, [sum(self._lengths[row] for row in rows) for rows in batches]
         return self._step_tokens[i]
-
-
-def _world() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))
