@@ -39,6 +39,7 @@ COMPUTED = (
     "layer_types",
     "sliding_window",
 )
+_SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
 def detach(vlm_dir: Path, out_dir: Path) -> None:
@@ -139,7 +140,7 @@ def tower_config(family: Family, vlm_config: Any) -> Any:
     # "type" is the older name of rope_type; released configurations say "mrope" there
     mrope = ("mrope_section", "mrope_interleaved", "type")
     fields["rope_parameters"] = {k: v for k, v in fields["rope_parameters"].items() if k not in mrope}
-    for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+    for name in _SPECIAL:
         outer = getattr(vlm_config, name, None)
         fields[name] = fields.get(name) if outer is None else outer
     fields["tie_word_embeddings"] = vlm_config.tie_word_embeddings
@@ -151,10 +152,15 @@ def tower_config(family: Family, vlm_config: Any) -> Any:
 
 def _load_config(model_dir: Path) -> Any:
     try:
-        return AutoConfig.from_pretrained(model_dir, trust_remote_code=False, local_files_only=True)
+        config = AutoConfig.from_pretrained(model_dir, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # a hostile or broken file fails in many ways
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"{model_dir}/config.json is not valid ({reason}); restore it from the original.") from error
+    written = read_config(model_dir)
+    for name in _SPECIAL:  # transformers 5.17 forgets those of the outer configuration
+        if written.get(name) is not None:
+            setattr(config, name, written[name])
+    return config
 
 
 def _on_meta(config: Any) -> torch.nn.Module:
