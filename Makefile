@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 STAMP := $(VENV)/.installed
+# Packages that are to have other versions than in constraints.txt, and which ones.
+INSTEAD ?=
 
-.PHONY: micro test test-slow check clean
+.PHONY: micro test test-slow test-oldest check clean
 
 micro: $(STAMP)
 	$(BIN)/xreasoner run recipes/micro.yaml
@@ -18,6 +20,10 @@ test: $(STAMP)
 test-slow: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow
 
+# The oldest transformers of the range in pyproject.toml, which is what vLLM 0.31 brings.
+test-oldest:
+	$(MAKE) test VENV=.venv-oldest INSTEAD='transformers==5.17.0 huggingface_hub==1.33.0'
+
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -26,8 +32,9 @@ check: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) $(TORCH)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	grep -v $(foreach each,$(INSTEAD) nothing==0,-e '^$(firstword $(subst ==, ,$(each)))==') constraints.txt >$(VENV)/constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt $(INSTEAD) --editable '.[dev]'
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) .venv-oldest runs
