@@ -34,7 +34,7 @@ from xreasoner.train.colocate import vllm_arguments
 from xreasoner.train.devices import device_arguments, world
 from xreasoner.train.lora import load_start, save_tower
 from xreasoner.train.rl_trainer import Progress, RlTrainer
-from xreasoner.train.tracking import tracking_arguments
+from xreasoner.train.tracking import attach, tracking_arguments
 from xreasoner.types import Example
 
 
@@ -74,6 +74,7 @@ def train_rl(
     model, adapters = load_start(spec, tower_dir)
     tokenizer = load_tokenizer(tower_dir)
     trainer = RlTrainer(spec, examples, model, tokenizer, config, progress, adapters, launch)
+    attach(trainer, launch, stage_dir, spec.updates_per_step)
     resumed = newest_whole(checkpoints)
     trainer.train(resume_from_checkpoint=resumed and str(resumed))
     if trainer.accelerator.is_main_process:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from xreasoner.rollout.local import LocalSampler
 from xreasoner.rollout.seeds import derive
 from xreasoner.train.checkpoints import LocalTrainer
 from xreasoner.train.importance import sampled_mask, weigh
+from xreasoner.train.kept import Kept, keep_rollouts
 from xreasoner.train.lora import adapters_off
 from xreasoner.train.order import shuffled
 from xreasoner.train.positions import Positions
@@ -33,6 +35,7 @@ from xreasoner.train.refill import Group, further, refill
 from xreasoner.train.rl_metrics import RolloutRow, summarise, warnings
 from xreasoner.train.schedule import install
 from xreasoner.train.skip import Batch, micro_batches
+from xreasoner.train.tracking import send
 from xreasoner.types import Example, Prompt, SamplingParams
 from xreasoner.verify.verifiers import verify_many
 
@@ -58,6 +61,7 @@ class RlTrainer(LocalTrainer, GRPOTrainer):
         self._rows: list[RolloutRow] = []  # of the step's own prompts
         self._extra: list[RolloutRow] = []  # of the further prompts that refill tried
         self._refilled = 0  # groups of them that are trained on
+        self._kept: list[Kept] = []  # groups that are written down
         self._gap = torch.zeros(2)  # [sum of |difference|, tokens] of the first update after a rollout
         self._weights = torch.zeros(3)  # sums of importance.weigh over all updates
         self._marks: list[float] = []  # clock at the rollout's start and end
@@ -105,6 +109,11 @@ class RlTrainer(LocalTrainer, GRPOTrainer):
             self._extra = [row for group in extra for row in group.rows]
             self._refilled = sum(group is not before for group, before in zip(groups, own, strict=True))
         self._rows = [row for group in own for row in group.rows]
+        kept = self._launch.rollouts_kept if self.accelerator.is_main_process else 0
+        self._kept = [
+            Kept(p % each, self._examples[self._number(p)], group, group is trained)
+            for p, group, trained in list(zip(places, own, groups, strict=True))[:kept]
+        ]
         completions = [c for group in groups for c in group.completions]
         prompt_ids = [list(self._sampler.prompt_ids(group.prompt)) for group in groups]
         return {
@@ -141,6 +150,10 @@ class RlTrainer(LocalTrainer, GRPOTrainer):
             self._rate = self.optimizer.param_groups[0]["lr"]
             self._marks = [time.perf_counter()]
             batch = self._generate_and_score_completions(generation_batch)
+            if self._kept:
+                step = self.state.global_step // self._spec.updates_per_step + 1
+                advantages = batch["advantages"][: len(self._kept) * self._spec.rollouts_per_prompt].tolist()
+                keep_rollouts(Path(self.args.output_dir).parent, step, self._kept, advantages)
             batch["old_per_token_logps"] = batch["sampling_per_token_logps"]
             skip = self._spec.kl_coef == 0  # a KL term gives every row a gradient
             updates, per_update = self._spec.updates_per_step, self.args.gradient_accumulation_steps
@@ -222,6 +235,7 @@ class RlTrainer(LocalTrainer, GRPOTrainer):
         self.state.log_history.append(record)
         if self.accelerator.is_main_process:
             self._progress(record)
+            send(self, record)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from transformers import PrinterCallback, TrainerCallback
+from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from xreasoner.config import LaunchSpec, SftSpec
@@ -23,7 +23,7 @@ from xreasoner.train.lora import load_start, save_tower
 from xreasoner.train.order import BatchOrder, EpochLoader, accumulation_steps, epoch_batches, padding_share
 from xreasoner.train.rows import Rows, write_rows
 from xreasoner.train.schedule import install
-from xreasoner.train.tracking import tracking_arguments
+from xreasoner.train.tracking import attach, tracking_arguments
 from xreasoner.types import Example
 
 Progress = Callable[[dict[str, Any]], None]
@@ -74,7 +74,7 @@ def train_sft(
         processing_class=tokenizer,
         callbacks=[report],
     )
-    trainer.remove_callback(PrinterCallback)
+    attach(trainer, launch, stage_dir)
     newest = newest_whole(checkpoints)
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     if trainer.args.should_save:
