@@ -61,6 +61,22 @@ def folder_hash(folder: Path, suffixes: tuple[str, ...] = (".safetensors", ".jso
     return digest.hexdigest()
 
 
+_COPIES_PER_STAGE = 6  # of the base's size: tower, VLM, two checkpoints with their optimizer states
+
+
+def check_disk(root: Path, recipe: Recipe, base_bytes: int) -> tuple[int, int]:
+    """(what a run of the recipe takes, about; what is free where its folder is or will be), in bytes. Raises RunError
+    where that does not suffice."""
+    existing = next(p for p in (root, *root.resolve().parents) if p.exists())
+    need, free = base_bytes * (2 + _COPIES_PER_STAGE * len(recipe.training)), shutil.disk_usage(existing).free
+    if free < need:
+        raise RunError(
+            f"{root} needs about {need / 2**30:.1f} GiB of disk and {free / 2**30:.1f} GiB are free: free some space "
+            "or give another --out."
+        )
+    return need, free
+
+
 class JobDir:
     """The folder of one job (a stage of training, an evaluation) of a run."""
 
@@ -152,21 +168,27 @@ class RunDir:
         Raises:
             RunError: the folder holds the run of another recipe, or something that is no run.
         """
-        document = yaml.safe_dump(recipe.to_document(), sort_keys=False)
+        cls.check(root, recipe)
+        document = _written(recipe)
+        path = root / "recipe.yaml"
+        if not path.exists() or path.read_text() != document:
+            with disk_guard(root):
+                write_atomic(path, document)
+        return cls(root, recipe)
+
+    @staticmethod
+    def check(root: Path, recipe: Recipe) -> None:
+        """Raises RunError where `create` would refuse the folder. Writes nothing."""
         path = root / "recipe.yaml"
         if path.exists():
             old = path.read_text()
             if without_means(yaml.safe_load(old)) != without_means(recipe.to_document()):
                 raise RunError(
                     f"{root} holds the run of another recipe: give another --out, or remove that folder. "
-                    f"It differs in:\n{_difference(old, document)}"
+                    f"It differs in:\n{_difference(old, _written(recipe))}"
                 )
         elif root.exists() and (not root.is_dir() or any(not p.name.startswith(".") for p in root.iterdir())):
             raise RunError(f"{root} exists and is not a run of xreasoner: give another --out.")
-        if not path.exists() or path.read_text() != document:
-            with disk_guard(root):
-                write_atomic(path, document)
-        return cls(root, recipe)
 
     @classmethod
     def existing(cls, root: Path) -> RunDir:
@@ -213,6 +235,10 @@ class RunDir:
         path = self.root / "provenance.json"
         record = read_json(path) if path.exists() else {}
         write_json(path, {**record, "hashes": {**record.get("hashes", {}), **hashes}})
+
+
+def _written(recipe: Recipe) -> str:
+    return yaml.safe_dump(recipe.to_document(), sort_keys=False)
 
 
 def _difference(old: str, new: str) -> str:

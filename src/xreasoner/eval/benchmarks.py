@@ -132,6 +132,14 @@ SUITES: dict[str, tuple[str, ...]] = {
 }
 
 
+def check_comparable(name: str, stage: str) -> None:
+    """Raises RecipeError or DataError where the rows of a stage cannot be held against the benchmark `name`."""
+    if name not in BENCHMARKS or BENCHMARKS[name].questions is None:
+        known = ", ".join(sorted(n for n, b in BENCHMARKS.items() if b.questions))
+        raise RecipeError(f"The rows of stage `{stage}` cannot be held against `{name}`: choose from {known}.")
+    BENCHMARKS[name].check("test")
+
+
 def suite_benchmarks(suite: str) -> list[Benchmark]:
     """The benchmarks of a suite. RecipeError, naming those that exist, for an unknown one."""
     if suite not in SUITES:

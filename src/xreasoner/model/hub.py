@@ -8,11 +8,19 @@ from pathlib import Path
 from xreasoner.errors import ModelError
 
 # Weights, configuration, tokenizer and chat templates: no pickles, no code.
-WANTED_FILES = ["*.safetensors", "*.json", "*.txt", "*.jinja", "*.model", "LICENSE*"]
+WEIGHTS = "*.safetensors"
+WANTED_FILES = [WEIGHTS, "*.json", "*.txt", "*.jinja", "*.model", "LICENSE*"]
+MICRO = Path(__file__).parents[1] / "micro" / "assets" / "base"
 
 
-def resolve_model(name: str | Path) -> Path:
-    """The folder of a model, given its path or its id on the Hugging Face Hub ("Qwen/Qwen2.5-VL-7B-Instruct").
+def resolve_base(name: str, weights: bool = True) -> Path:
+    """The folder of a recipe's `model.base`: "micro" is the one that comes with the package. Else as resolve_model."""
+    return MICRO if name == "micro" else resolve_model(name, weights)
+
+
+def resolve_model(name: str | Path, weights: bool = True) -> Path:
+    """The folder of a model, given its path or its id on the Hugging Face Hub ("Qwen/Qwen2.5-VL-7B-Instruct"), from
+    where no `weights` are fetched if none are wanted.
 
     A path wins where both could be meant. Raises ModelError where there is neither.
     """
@@ -25,7 +33,8 @@ def resolve_model(name: str | Path) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(str(name), allow_patterns=WANTED_FILES))
+        wanted = [pattern for pattern in WANTED_FILES if weights or pattern != WEIGHTS]
+        return Path(snapshot_download(str(name), allow_patterns=wanted))
     except (OSError, ValueError) as error:  # huggingface_hub's own errors are kinds of these
         raise ModelError(
             f"{name} is no folder here and could not be fetched from the Hugging Face Hub ({type(error).__name__}); "

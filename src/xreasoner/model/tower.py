@@ -50,10 +50,7 @@ def detach(vlm_dir: Path, out_dir: Path) -> None:
     """
     vlm_dir, out_dir = Path(vlm_dir), Path(out_dir)
     family = family_of(vlm_dir)
-    vlm_config = _load_config(vlm_dir)
-    config = tower_config(family, vlm_config)
-    shards = read_shards(vlm_dir)
-    _check(vlm_dir, _language_of(family, vlm_dir, shards), config)
+    config, shards = check_language(vlm_dir)
 
     kept = [
         [Entry(name, tensor, tensor.dtype) for tensor in tensors if (name := _kept_name(family, tensor, config))]
@@ -82,9 +79,7 @@ def graft(vlm_dir: Path, tower_dir: Path, out_dir: Path) -> None:
     vlm_dir, tower_dir, out_dir = Path(vlm_dir), Path(tower_dir), Path(out_dir)
     family = family_of(vlm_dir)
     vlm_config = _load_config(vlm_dir)
-    config = tower_config(family, vlm_config)
-    shards = read_shards(vlm_dir)
-    _check(vlm_dir, _language_of(family, vlm_dir, shards), config)
+    config, shards = check_language(vlm_dir)
     _check_same_computation(family, config, tower_dir)
     tower = {tensor.key: tensor for tensors in read_shards(tower_dir).values() for tensor in tensors}
     _check(tower_dir, tower, config)
@@ -148,6 +143,18 @@ def tower_config(family: Family, vlm_config: Any) -> Any:
     config = AutoConfig.for_model(family.tower_type, **fields)
     config.architectures = [type(_on_meta(config)).__name__]
     return config
+
+
+def check_language(
+    vlm_dir: Path, shards: dict[str, list[Stored]] | None = None
+) -> tuple[Any, dict[str, list[Stored]]]:
+    """(the configuration of the tower in the VLM in `vlm_dir`, what its weight files hold: `shards` where these are known
+    already). Raises ModelError where the language tensors are not exactly those that its config.json describes."""
+    family = family_of(vlm_dir)
+    config = tower_config(family, _load_config(vlm_dir))
+    shards = read_shards(vlm_dir) if shards is None else shards
+    _check(vlm_dir, _language_of(family, vlm_dir, shards), config)
+    return config, shards
 
 
 def _load_config(model_dir: Path) -> Any:

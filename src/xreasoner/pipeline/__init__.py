@@ -8,7 +8,6 @@ skipped when its manifest says it is finished, and resumes where it can.
 
 from __future__ import annotations
 
-import difflib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,20 +16,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from xreasoner.config import DataSpec, DistillSpec, Recipe, TeacherSpec
-from xreasoner.data.datasets import DATASETS, check_spec, load_training
+from xreasoner.config import DistillSpec, Recipe, TeacherSpec
+from xreasoner.data.datasets import load_training
+from xreasoner.data.stages import check_stage_data
 from xreasoner.distill import teacher_of
-from xreasoner.errors import RecipeError, RunError
-from xreasoner.eval.benchmarks import BENCHMARKS, suite_benchmarks
+from xreasoner.eval.benchmarks import check_comparable, suite_benchmarks
 from xreasoner.files import disk_guard, write_atomic, write_json
 from xreasoner.jobs import Job, Running, run_jobs
 from xreasoner.model.families import family_of, require_chat_template
 from xreasoner.model.hub import resolve_model
 from xreasoner.pipeline.steps import DETACH, PICTURES, Step, base_dir, is_prepared, paid_for, steps_of, up_to
 from xreasoner.pipeline.work import execute
-from xreasoner.runs import JobDir, RunDir, folder_hash
-
-_COPIES_PER_STAGE = 6  # of the base's size: tower, VLM, two checkpoints with their optimizer states
+from xreasoner.runs import JobDir, RunDir, check_disk, folder_hash
 
 
 def preflight(recipe: Recipe, out: Path) -> None:
@@ -41,13 +38,9 @@ def preflight(recipe: Recipe, out: Path) -> None:
             disk too full for the run.
     """
     for stage in recipe.stages:
-        if isinstance(stage, DistillSpec) and stage.name in DATASETS:
-            raise RecipeError(f"The distill stage `{stage.name}` has the name of a dataset: give it another `name`.")
-    for stage in recipe.stages:
-        if not recipe.traces_of(stage.data):
-            _check_dataset(recipe, stage.name, stage.data)
+        check_stage_data(recipe, stage)
         for name in stage.data.decontaminate:
-            _check_benchmark(name, stage.name)
+            check_comparable(name, stage.name)
         if isinstance(stage, DistillSpec) and isinstance(stage.teacher, TeacherSpec):
             _check_teacher(stage.teacher)
     family_of(base_dir(recipe))
@@ -57,27 +50,7 @@ def preflight(recipe: Recipe, out: Path) -> None:
     for stage in recipe.stages:
         if not is_prepared(recipe, stage):
             load_training(stage.data, recipe.seed)
-    existing = next(p for p in (out, *out.resolve().parents) if p.exists())
-    size = sum(p.stat().st_size for p in base_dir(recipe).iterdir() if p.is_file())
-    need, free = size * (2 + _COPIES_PER_STAGE * len(recipe.training)), shutil.disk_usage(existing).free
-    if free < need:
-        raise RunError(
-            f"{out} needs about {need / 2**30:.1f} GiB of disk and {free / 2**30:.1f} GiB are free: free some space or "
-            "give another --out."
-        )
-
-
-def _check_dataset(recipe: Recipe, stage: str, data: DataSpec) -> None:
-    """Raises RecipeError, naming what may have been meant, where a stage's data is neither a dataset nor traces."""
-    if data.name in DATASETS:
-        check_spec(data)
-        return
-    known = [*(s.name for s in recipe.stages if isinstance(s, DistillSpec)), *sorted(DATASETS)]
-    near = difflib.get_close_matches(data.name, known, n=1)
-    raise RecipeError(
-        f"Stage `{stage}` takes the data `{data.name}`, which is no dataset"
-        + (f"; did you mean `{near[0]}`?" if near else f": choose one of {', '.join(known)}.")
-    )
+    check_disk(out, recipe, sum(p.stat().st_size for p in base_dir(recipe).iterdir() if p.is_file()))
 
 
 def _check_teacher(teacher: TeacherSpec) -> None:
@@ -86,14 +59,6 @@ def _check_teacher(teacher: TeacherSpec) -> None:
         teacher_of(teacher)
     else:
         resolve_model(teacher.model)  # its weights are loaded when its turn comes
-
-
-def _check_benchmark(name: str, stage: str) -> None:
-    """Raises RecipeError or DataError where rows cannot be held against a benchmark."""
-    if name not in BENCHMARKS or BENCHMARKS[name].questions is None:
-        known = ", ".join(sorted(n for n, b in BENCHMARKS.items() if b.questions))
-        raise RecipeError(f"The rows of stage `{stage}` cannot be held against `{name}`: choose from {known}.")
-    BENCHMARKS[name].check("test")
 
 
 def run(

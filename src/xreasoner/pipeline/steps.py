@@ -14,7 +14,7 @@ from xreasoner.distill import SAMPLES, SETTINGS
 from xreasoner.errors import RecipeError
 from xreasoner.eval.benchmarks import BENCHMARKS, SUITES
 from xreasoner.eval.questions import Split
-from xreasoner.model.hub import resolve_model
+from xreasoner.model.hub import resolve_base
 from xreasoner.runs import fingerprint, folder_hash, without_means
 
 DETACH, PICTURES, EVAL, DATA = "detach", "pictures", "eval-", "data-"
@@ -33,9 +33,7 @@ class Step:
 
 def base_dir(recipe: Recipe) -> Path:
     """The folder of the base VLM; a hub id is fetched. "micro" is the one that comes with the package."""
-    if recipe.model.base == "micro":
-        return Path(__file__).parents[1] / "micro" / "assets" / "base"
-    return resolve_model(recipe.model.base)
+    return resolve_base(recipe.model.base)
 
 
 def is_prepared(recipe: Recipe, stage: SftSpec | RlSpec | DistillSpec) -> bool:
