@@ -145,10 +145,8 @@ def tower_config(family: Family, vlm_config: Any) -> Any:
     return config
 
 
-def check_language(
-    vlm_dir: Path, shards: dict[str, list[Stored]] | None = None
-) -> tuple[Any, dict[str, list[Stored]]]:
-    """(the configuration of the tower in the VLM in `vlm_dir`, what its weight files hold: `shards` where these are known
+def check_language(vlm_dir: Path, shards: dict[str, list[Stored]] | None = None) -> tuple[Any, dict[str, list[Stored]]]:
+    """(the configuration of the tower in the VLM in `vlm_dir`, what its weight files hold: `shards` where that is known
     already). Raises ModelError where the language tensors are not exactly those that its config.json describes."""
     family = family_of(vlm_dir)
     config = tower_config(family, _load_config(vlm_dir))
