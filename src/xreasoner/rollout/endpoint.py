@@ -1,4 +1,4 @@
-"""A model behind an OpenAI-compatible server, over HTTP: `POST {url}/chat/completions`, one reply a request.
+"""A model behind an OpenAI-compatible server, over HTTP, one reply a request.
 
 What may pass is tried again (429, 5xx, broken connections, stalls, replies that are no JSON or lack what they must
 have), a bounded number of times and ever more slowly. What asking again cannot mend stops all questions, and so does
@@ -18,9 +18,9 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -33,6 +33,8 @@ from xreasoner.types import Message
 PASSING = {408, 409, 425, 429}  # and all from 500
 QUESTION = {400, 413, 422}  # about what was asked: too long, or a parameter that the server does not know
 _ENDINGS = ("stop", "length", "content_filter")  # of a reply that may be empty
+_ABSENT = {404, 405, 501}  # no such path, or no such model
+T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 logging.getLogger("httpcore").setLevel(logging.INFO)  # below, it shows headers, where a server may say the key back
 
@@ -114,17 +116,33 @@ class Endpoint:
             "temperature": temperature,
             "seed": seed & 0x7FFFFFFF,  # what every server's integers hold
         }
-        return await self._post(body, self.patience.limit_seconds(max_tokens))
+        return await self.post("/chat/completions", body, self._read)
 
-    async def _post(self, body: Mapping[str, Any], limit_seconds: float) -> Reply:
+    async def post(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        read: Callable[[Any], T],
+        *,
+        tries: int | None = None,
+        optional: bool = False,
+    ) -> T:
+        """What `read` makes of the JSON that comes back; where it raises ValueError, LookupError, TypeError or
+        AttributeError the reply is not what was asked for. `body` holds `max_tokens`, which sets the time limit.
+
+        `tries` replaces those of the patience. An `optional` path may be missing at the server, which then refused
+        this question alone. Raises as reply.Chat says.
+        """
+        limit_seconds = self.patience.limit_seconds(body["max_tokens"])
+        tries = tries or self.patience.tries
         late = astray = 0
-        for attempt in range(self.patience.tries):
+        for attempt in range(tries):
             await self._pace.turn()
             if self._refusal:
                 raise self._refusal
             try:
                 async with asyncio.timeout(limit_seconds):
-                    said = await self._try(body)
+                    said = await self._try(path, body, read, optional)
                 self._heard = True
                 return said
             except TimeoutError:
@@ -148,55 +166,59 @@ class Endpoint:
             self._tell(trouble)
             if late == self.patience.timeouts:
                 break
-            if attempt + 1 < self.patience.tries:
+            if attempt + 1 < tries:
                 await self._rest(attempt, trouble)
         raise NoReply(trouble.reason)
 
-    async def _try(self, body: Mapping[str, Any]) -> Reply:
-        async with self._http.stream("POST", self.url + "/chat/completions", json=body) as response:
+    async def _try(self, path: str, body: Mapping[str, Any], read: Callable[[Any], T], optional: bool) -> T:
+        async with self._http.stream("POST", self.url + path, json=body) as response:
             content = bytearray()
             async for part in response.aiter_bytes():
                 content += part
                 if len(content) > self.patience.reply_bytes:
                     raise _Trouble(f"a reply of more than {self.patience.reply_bytes:,} bytes")
         if not response.is_success:
-            raise self._error(response, bytes(content))
+            raise self._error(response, bytes(content), optional)
         try:
-            return self._read(json.loads(content))
+            return read(json.loads(content))
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             kind = excerpt(response.headers.get("content-type", "of no type"), self._secrets, 40)
             page = content.lstrip().startswith(b"<")
             raise _Trouble(f"a reply that is not what was asked for ({kind})", astray=page) from None
 
     def _read(self, document: Any) -> Reply:
+        said, thoughts, ending = self.message(document)
+        usage = document.get("usage")
+        tokens, prompt_tokens = count_of(usage, "completion_tokens"), count_of(usage, "prompt_tokens")
+        return reply(said, thoughts, cut=ending != "stop", tokens=tokens, prompt_tokens=prompt_tokens)
+
+    def message(self, document: Any) -> tuple[str, str, str | None]:
+        """(what was said, the thoughts where the server keeps these apart, finish_reason) of a chat's reply."""
         choice = document["choices"][0]
-        message, usage = choice["message"], document.get("usage") or {}
+        message, ending = choice["message"], choice.get("finish_reason")
         said, thoughts = message.get("content"), message.get("reasoning_content") or message.get("reasoning") or ""
-        ending = choice.get("finish_reason")
         if said is None and (thoughts or ending in _ENDINGS):
             said = ""
         if not isinstance(said, str) or not isinstance(thoughts, str) or ending == "error":
             raise ValueError("no message")
-        return reply(
-            without(said, self._secrets),
-            without(thoughts, self._secrets),
-            cut=ending != "stop",
-            tokens=_count(usage, "completion_tokens"),
-            prompt_tokens=_count(usage, "prompt_tokens"),
-        )
+        return self.clean(said), self.clean(thoughts), ending
 
-    def _error(self, response: httpx.Response, content: bytes) -> Exception:
+    def clean(self, text: str) -> str:
+        """`text` without the key."""
+        return without(text, self._secrets)
+
+    def _error(self, response: httpx.Response, content: bytes, optional: bool) -> Exception:
         status = response.status_code
         if (status >= 500 and status != 501) or status in PASSING:
             page = content.lstrip().startswith(b"<")
             return _Trouble(f"HTTP {status}", _retry_after(response.headers.get("retry-after")), astray=page)
         reason = response.headers.get("location") or _message(content)
         said = f"{status}: {excerpt(reason, self._secrets) or 'no reason given'}"
-        if status in QUESTION:
+        if status in QUESTION or (optional and status in _ABSENT):
             return NoReply(f"it refused the question ({said})", refused=True)
         if status in (401, 403):
             mend = f"set the environment variable {self._key_variable} to a key that may use {self.model}"
-        elif status in (404, 405, 501):
+        elif status in _ABSENT:
             mend = f"check that its address ends as the server wants it (often in /v1) and that it serves {self.model}"
         elif 300 <= status < 400:
             mend = "give the address that it redirects to"
@@ -257,6 +279,7 @@ def _retry_after(value: str | None) -> float:
     return max(0.0, seconds) if math.isfinite(seconds) else 0.0
 
 
-def _count(usage: Any, key: str) -> int | None:
+def count_of(usage: Any, key: str) -> int | None:
+    """A count of tokens that a server told, None where it told none that can be."""
     value = usage.get(key) if isinstance(usage, Mapping) else None
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
