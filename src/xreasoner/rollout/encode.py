@@ -13,15 +13,18 @@ from xreasoner.errors import DataError, ModelError
 from xreasoner.types import Image, Prompt
 
 _KEPT_BYTES = 96 * 2**20  # of pixels: a batch of 256 small pictures, or 15 of 512 x 512
+# Pillow's decoders raise SyntaxError and ValueError on torn files; the processor refuses extreme shapes
+_UNREADABLE = (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError)
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """`ids` end where the completion begins; `images` are paths in reading order, each already spread in `ids` over
-    as many image tokens as the vision tower gives."""
+    as many image tokens as the vision tower gives. `rendered` are the ids before that, one image token a picture."""
 
     ids: tuple[int, ...]
     images: tuple[str, ...]
+    rendered: tuple[int, ...]
 
 
 class Encoder:
@@ -52,14 +55,13 @@ class Encoder:
         text = self._tokenizer.apply_chat_template(
             chat, chat_template=self._template, tokenize=False, add_generation_prompt=True
         )
-        ids: list[int] = self._tokenizer.encode(text + prompt.prefix, add_special_tokens=False)
-        if self._image_token_id is not None:
-            ids = self._spread(ids, images)
-        return Encoded(tuple(ids), images)
+        rendered = tuple(self._tokenizer.encode(text + prompt.prefix, add_special_tokens=False))
+        ids = rendered if self._image_token_id is None else self._spread(rendered, images)
+        return Encoded(ids, images, rendered)
 
-    def _spread(self, ids: list[int], images: tuple[str, ...]) -> list[int]:
+    def _spread(self, ids: tuple[int, ...], images: tuple[str, ...]) -> tuple[int, ...]:
         """Repeats each image's placeholder once per visual token."""
-        placeholders = ids.count(self._image_token_id)  # type: ignore[arg-type]
+        placeholders = ids.count(self._image_token_id)
         if placeholders != len(images):
             raise DataError(
                 f"A prompt of {len(images)} images renders to {placeholders} image tokens: take the image token out of "
@@ -69,7 +71,7 @@ class Encoder:
         for token_id in ids:
             times = self._n_tokens(next(paths)) if token_id == self._image_token_id else 1
             spread.extend([token_id] * times)
-        return spread
+        return tuple(spread)
 
     def _n_tokens(self, path: str) -> int:
         return int(self.pixels(path)[1].prod()) // self._image_processor.merge_size**2
@@ -81,20 +83,31 @@ class Encoder:
             key = path, os.stat(path).st_mtime_ns
             found = self._kept.pop(key, None)
             if found is None:
-                found = self._read(path)
+                features = self._image_processor(images=[_read(path)], return_tensors="pt")
+                found = features["pixel_values"], features["image_grid_thw"]
                 self._kept_bytes += found[0].nbytes
-        # Pillow's decoders raise SyntaxError and ValueError on torn files; the processor refuses extreme shapes
-        except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
-            raise DataError(f"The image {path} cannot be read ({error}): restore it or leave the row out.") from error
+        except _UNREADABLE as error:
+            raise _unreadable(path, error) from error
         self._kept[key] = found
         while self._kept_bytes > _KEPT_BYTES and len(self._kept) > 1:
             self._kept_bytes -= self._kept.pop(next(iter(self._kept)))[0].nbytes
         return found
 
-    def _read(self, path: str) -> tuple[Tensor, Tensor]:
-        with PIL.Image.open(path) as picture:
-            features = self._image_processor(images=[picture.convert("RGB")], return_tensors="pt")
-        return features["pixel_values"], features["image_grid_thw"]
+    def picture(self, path: str) -> PIL.Image.Image:
+        """The picture itself, in RGB. Raises DataError where it cannot be read."""
+        try:
+            return _read(path)
+        except _UNREADABLE as error:
+            raise _unreadable(path, error) from error
+
+
+def _read(path: str) -> PIL.Image.Image:
+    with PIL.Image.open(path) as picture:
+        return picture.convert("RGB")
+
+
+def _unreadable(path: str, error: Exception) -> DataError:
+    return DataError(f"The image {path} cannot be read ({error}): restore it or leave the row out.")
 
 
 def _content(content: str | tuple[str | Image, ...]) -> str | list[dict[str, str]]:
