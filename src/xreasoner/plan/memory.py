@@ -1,0 +1,238 @@
+"""The peak of memory on one device, by part: of a stage of training, and of sampling (evaluation, a teacher).
+
+The two entries, which benchmarks and tests hold against what they measure:
+
+    stage_peak(sizes: Sizes, stage: SftSpec | RlSpec, lengths: Lengths, launch: LaunchSpec = LaunchSpec(), *,
+               device: "cpu" | "cuda" = "cuda", memory: int | None = None) -> Peak
+    sampling_peak(sizes: Sizes, lengths: Lengths, rows: int = 256, *, weight_bytes: int = 2, images: int = 0,
+                  device: "cpu" | "cuda" = "cuda") -> Peak
+
+`sizes` is `plan.sizes.sizes_of(config)` of the VLM's (or a causal LM's) transformers configuration; `lengths` the
+longest prompt and row [tokens] of any micro-batch; `memory` a device's bytes, which only vLLM's share needs.
+`Peak.total` is bytes of tensors, `Peak.parts` what they are and `Peak.moment` when. The context of CUDA and the
+allocator's fragmentation are not tensors: see plan/machine.py.
+
+What is counted follows the code that trains: train/lora.load_start, TRL 1.16 (trainer/sft_trainer.py,
+trainer/grpo_trainer.py, kernels/chunked_logprob.py), transformers' Qwen2 and Qwen3, accelerate 1.15 and
+rollout/local.py; docs/hardware.md derives it. Nothing is fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from xreasoner.config import LaunchSpec, RlSpec, SftSpec
+from xreasoner.plan.activations import (
+    Batch,
+    Device,
+    Mode,
+    head_bytes,
+    kept_bytes,
+    layer_bytes,
+    layer_work,
+    width,
+)
+from xreasoner.plan.sizes import Sizes
+
+MASTER, MOMENTS = 4, 8  # bytes a trained parameter: itself in float32, and AdamW's two moments
+SAMPLED_TOGETHER = 256  # rows: rollout/local.py and eval/provider.py
+CACHE_SPARE = 64  # positions: rollout/cache.py
+VLLM_ALONE = 0.9  # of a GPU's memory that vLLM takes for an evaluation (config.VllmSpec)
+_DRAW = 4 + 4 + 4 + 8  # bytes a word of the vocabulary in rollout/draw.py: logits, scaled, softmax, float64 sums
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """The longest prompt, and the longest row (prompt and response), that a micro-batch holds [tokens]."""
+
+    prompt: int
+    row: int
+
+    @property
+    def response(self) -> int:
+        return self.row - self.prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The moment of a stage at which one device holds most, and what it holds then [bytes]."""
+
+    moment: str
+    parts: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.parts.values())
+
+    def as_json(self) -> dict[str, Any]:
+        return {"moment": self.moment, "total": self.total, "parts": dict(self.parts)}
+
+
+def mode_of(stage: SftSpec | RlSpec, launch: LaunchSpec) -> Mode:
+    """How the stage's layers compute."""
+    if not stage.bf16:
+        return "float32"
+    return "bfloat16" if stage.lora is not None or launch.sharding == "fsdp2" else "autocast"
+
+
+def adapter_parameters(sizes: Sizes, stage: SftSpec | RlSpec) -> int:
+    """Of the stage's adapters: rank x (inputs + outputs) of every linear layer that has one."""
+    if stage.lora is None:
+        return 0
+    hidden, q, kv, wide = sizes.hidden, sizes.q, sizes.kv, sizes.wide
+    ends = {"q_proj": hidden + q, "k_proj": hidden + kv, "v_proj": hidden + kv, "o_proj": q + hidden}
+    ends |= {"gate_proj": hidden + wide, "up_proj": hidden + wide, "down_proj": wide + hidden}
+    return sizes.layers * stage.lora.rank * sum(ends[name] for name in stage.lora.targets)
+
+
+def stage_peak(
+    sizes: Sizes,
+    stage: SftSpec | RlSpec,
+    lengths: Lengths,
+    launch: LaunchSpec = LaunchSpec(),
+    *,
+    device: Device = "cuda",
+    memory: int | None = None,
+) -> Peak:
+    """The peak of one process of a stage of training (under `offload` of its GPU: the CPU's memory holds the shares)."""
+    return max(moments(sizes, stage, lengths, launch, device=device, memory=memory), key=lambda peak: peak.total)
+
+
+def moments(
+    sizes: Sizes,
+    stage: SftSpec | RlSpec,
+    lengths: Lengths,
+    launch: LaunchSpec = LaunchSpec(),
+    *,
+    device: Device = "cuda",
+    memory: int | None = None,
+) -> list[Peak]:
+    """Every moment of the stage that may be its peak: the end of the forward pass, the start and the end of the
+    backward pass, and in RL the rollout."""
+    mode, world = mode_of(stage, launch), launch.processes * launch.nodes
+    held, gradients, casts = _held(sizes, stage, launch, mode)
+    batch = Batch(stage.micro_batch_sequences, lengths.row)
+    kept = kept_bytes(sizes, batch, mode, stage.gradient_checkpointing, stage.lora)
+    layer = layer_bytes(sizes, batch, mode, stage.lora) if stage.gradient_checkpointing else 0
+    work = layer_work(sizes, batch, mode)
+    scored = lengths.response
+    head_gradient = 0 if stage.lora else sizes.embedding * 4
+    before = gradients if accumulates(stage, world) else 0
+    vllm = _vllm(stage, launch, memory)
+    asleep = {} if launch.vllm.sleep else vllm
+    forward = {
+        "gradients": before,
+        "activations": kept,
+        "casts": casts,
+        "head": head_bytes(sizes, batch, scored, mode, device, backward=False),
+    }
+    head = head_bytes(sizes, batch, scored, mode, device, backward=True) + head_gradient
+    backward = {
+        "gradients": before,
+        "activations": kept + max(layer + work, head) - head * (head >= layer + work),
+        "casts": 0 if stage.gradient_checkpointing else casts,
+        "head": head * (head >= layer + work),
+    }
+    last = layer or layer_bytes(sizes, batch, mode, stage.lora)
+    end = {"gradients": gradients, "activations": last + work}
+    found = [
+        Peak("forward", {**held, **asleep, **forward}),
+        Peak("backward", {**held, **asleep, **backward}),
+        Peak("end of backward", {**held, **asleep, **end}),
+    ]
+    if isinstance(stage, RlSpec):
+        if vllm:
+            found.append(Peak("rollout", {**held, **vllm}))
+        else:
+            rows = min(SAMPLED_TOGETHER, stage.prompts_per_step * stage.rollouts_per_prompt // world)
+            distinct = -(-rows // stage.rollouts_per_prompt)
+            sampling = _sampling(sizes, lengths, rows, distinct, mode, device)
+            found.append(Peak("rollout", {**held, "casts": casts, **sampling}))
+    return [Peak(peak.moment, {name: n for name, n in peak.parts.items() if n}) for peak in found]
+
+
+def accumulates(stage: SftSpec | RlSpec, world: int) -> bool:
+    """Whether an update takes more than one micro-batch, so that gradients lie beside the activations."""
+    if isinstance(stage, SftSpec):
+        return stage.batch_sequences > stage.micro_batch_sequences * world
+    rows = stage.prompts_per_step * stage.rollouts_per_prompt // stage.updates_per_step
+    return rows > stage.micro_batch_sequences * world
+
+
+def _held(sizes: Sizes, stage: SftSpec | RlSpec, launch: LaunchSpec, mode: Mode) -> tuple[dict[str, int], int, int]:
+    """(what a process holds all the time, its gradients, autocast's copies of weights)."""
+    world = launch.processes * launch.nodes
+    if stage.lora is not None:
+        adapters = adapter_parameters(sizes, stage)
+        frozen = sizes.tower * width(mode)
+        held = {"weights": frozen + adapters * MASTER, "optimizer": adapters * MOMENTS}
+        return held | _buckets(adapters, world), adapters * MASTER, 0
+    share = world if launch.sharding == "fsdp2" else 1
+    held = {"weights": sizes.tower * MASTER // share, "optimizer": sizes.tower * MOMENTS // share}
+    gradients = sizes.tower * MASTER // share
+    if isinstance(stage, RlSpec) and stage.kl_coef > 0:
+        held["reference"] = sizes.tower * MASTER // share
+    if share == 1:
+        casts = sizes.layers * sizes.layer * 2 if mode == "autocast" else 0
+        return held | _buckets(sizes.tower, world), gradients, casts
+    # Two layers are gathered at a time, one computing and one under way; the embedding, and the head to the end.
+    w = width(mode)
+    gathered = (2 * sizes.layer + sizes.embedding * (1 if sizes.tied else 2)) * w
+    unreduced = (2 * sizes.layer + sizes.embedding) * w  # gradients on their way to their owners
+    if launch.offload:
+        return {"gathered": gathered + unreduced}, 0, 0
+    return held | {"gathered": gathered + unreduced}, gradients, 0
+
+
+def _buckets(trained: int, world: int) -> dict[str, int]:
+    """DDP sends gradients from buckets of its own: accelerate leaves torch's gradient_as_bucket_view off."""
+    return {"buckets": trained * MASTER} if world > 1 else {}
+
+
+def _vllm(stage: SftSpec | RlSpec, launch: LaunchSpec, memory: int | None) -> dict[str, int]:
+    if isinstance(stage, SftSpec) or launch.rollout == "local" or memory is None:
+        return {}
+    return {"vllm": int(launch.vllm.memory_share * memory)}
+
+
+def cache_bytes_a_token(sizes: Sizes, mode: Mode = "bfloat16") -> int:
+    """Of the local sampler's cache, in all layers. Under autocast keys are float32, for the rotation computes in the
+    stream's type, and values bfloat16."""
+    key, value = {"float32": (4, 4), "autocast": (4, 2), "bfloat16": (2, 2)}[mode]
+    return sizes.layers * sizes.kv * (key + value)
+
+
+def _sampling(sizes: Sizes, lengths: Lengths, rows: int, distinct: int, mode: Mode, device: Device) -> dict[str, int]:
+    """The cache when every row is at its longest, with one layer's buffers twice, for they are copied to grow; and what
+    a step of decoding or the prefill of `distinct` prompts needs beside it, whichever is more."""
+    positions = lengths.row + CACHE_SPARE
+    cache = rows * positions * cache_bytes_a_token(sizes, mode)
+    draw = rows * sizes.vocabulary * _DRAW
+    w = width(mode)
+    prompt_cache = distinct * (lengths.prompt + CACHE_SPARE) * cache_bytes_a_token(sizes, mode)
+    prefill = distinct * lengths.prompt * (3 * sizes.wide * w + 4 * sizes.hidden * 4)
+    decode = cache + cache // sizes.layers + draw
+    return {"cache": cache + cache // sizes.layers, "sampling": max(draw, prompt_cache + prefill - (decode - draw))}
+
+
+def sampling_peak(
+    sizes: Sizes,
+    lengths: Lengths,
+    rows: int = SAMPLED_TOGETHER,
+    *,
+    weight_bytes: int = 2,
+    images: int = 0,
+    device: Device = "cuda",
+) -> Peak:
+    """The peak of a model that only answers: an evaluation, or a teacher. `weight_bytes` is its data type's; `images`
+    the image tokens of a prompt (they belong to `lengths` too), all distinct."""
+    mode: Mode = "float32" if weight_bytes == 4 else "bfloat16"
+    vision = sizes.vision if images else 0
+    parts = {"weights": (sizes.tower + vision) * weight_bytes}
+    parts |= _sampling(sizes, lengths, rows, rows, mode, device)
+    patches = rows * images * sizes.patches_a_token
+    seen = patches * (sizes.patch * 4 + sizes.vision_wide * weight_bytes)
+    parts["sampling"] = max(parts["sampling"], seen - parts["cache"])
+    return Peak("prefill of images" if images and seen > parts["cache"] else "decode", parts)
