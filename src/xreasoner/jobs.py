@@ -2,7 +2,7 @@
 
 A process each keeps memory apart and gives it back, and a job can end as it likes without taking the run along. On
 Linux the processes are forked from a server that has imported the heavy libraries once. A worker ends when its parent
-does.
+does, and what it has started ends with it. On a machine with GPUs a job sees those of its own slots alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from typing import Any
 
 from xreasoner.errors import StageFailed, UserError
 
-USER_ERROR_EXIT = 2  # a worker that a person can help exits so, once it has sent the sentence
+# A worker whose end can be told in a sentence exits so, once it has sent it.
+USER_ERROR_EXIT, STAGE_FAILED_EXIT = 2, 3
 _TICK_SECONDS = 0.1
 _CHECK_PARENT_SECONDS = 0.5
 
@@ -39,6 +40,7 @@ class Job:
     run: Callable[[], None]
     log_file: Path
     progress_file: Path
+    slots: int = 1  # how many it takes of the run's; each is a GPU where there are some
 
 
 @dataclass
@@ -47,6 +49,7 @@ class Running:
 
     job: Job
     process: BaseProcess
+    slots: tuple[str, ...]  # names of GPUs; empty ones where there are none
     sentence: Connection  # what the worker says to a person before it ends
     began: float = field(default_factory=time.monotonic)
     latest: dict[str, Any] = field(default_factory=dict)
@@ -75,10 +78,13 @@ def run_jobs(
     workers: int,
     on_tick: Callable[[list[Running], list[str]], None],
     preload: Sequence[str] = (),
+    gpus: Sequence[str] = (),
 ) -> dict[str, float]:
-    """Runs every job after those it needs; earlier in the list goes first. Returns the seconds of each.
+    """Runs every job after those it needs; earlier in the list goes first, also where it must wait for its slots.
+    Returns the seconds of each.
 
-    `on_tick(running, finished)` is called several times a second. `preload` names modules that all jobs import.
+    `on_tick(running, finished)` is called several times a second. `preload` names modules that all jobs import. `gpus`,
+    where there are some, are the slots, as CUDA_VISIBLE_DEVICES names them; no job may want more than there are.
 
     Raises:
         UserError: a worker met something a person can mend. StageFailed: a worker died. Either ends the others.
@@ -87,18 +93,24 @@ def run_jobs(
     context.set_forkserver_preload(list(preload))
     waiting, seconds = list(jobs), dict[str, float]()
     running: list[Running] = []
+    free = list(gpus) or [""] * max([workers, *(job.slots for job in jobs)])
     try:
         while waiting or running:
-            for job in [j for j in waiting if all(need in seconds for need in j.needs)][: workers - len(running)]:
+            for job in [j for j in waiting if all(need in seconds for need in j.needs)]:
+                if len(running) == workers or job.slots > len(free):
+                    break
                 waiting.remove(job)
-                running.append(_start(job, context))
+                running.append(_start(job, context, tuple(free[: job.slots])))
+                del free[: job.slots]
             time.sleep(_TICK_SECONDS)
             for one in list(running):
                 one.read_progress()
                 code = one.process.exitcode
                 if code is not None:
                     running.remove(one)
+                    free += one.slots
                     if code != 0:
+                        _signal(one, signal.SIGKILL)  # what it has started
                         raise _failure(one, code)
                     seconds[one.job.name] = one.seconds
             on_tick(running, list(seconds))
@@ -107,21 +119,23 @@ def run_jobs(
     return seconds
 
 
-def _start(job: Job, context: Any) -> Running:
+def _start(job: Job, context: Any, slots: tuple[str, ...]) -> Running:
     job.log_file.parent.mkdir(parents=True, exist_ok=True)
     job.progress_file.touch()
     offset = job.progress_file.stat().st_size  # an earlier attempt's entries are not this one's
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(job, sender), name=job.name)
+    process = context.Process(target=_work, args=(job, slots, sender), name=job.name)
     process.start()
     sender.close()
-    return Running(job, process, receiver, offset=offset)
+    return Running(job, process, slots, receiver, offset=offset)
 
 
-def _work(job: Job, sentence: Connection) -> None:
+def _work(job: Job, slots: tuple[str, ...], sentence: Connection) -> None:
     """The life of a worker."""
     os.setsid()  # Ctrl-C reaches the parent alone, which then ends the workers in order
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    if any(slots):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(slots)
     with job.log_file.open("ab") as log, open(os.devnull, "r+b", buffering=0) as nothing:
         # A worker of a killed run may live a moment longer; two never work in one folder.
         fcntl.flock(log, fcntl.LOCK_EX)
@@ -130,14 +144,14 @@ def _work(job: Job, sentence: Connection) -> None:
         os.dup2(log.fileno(), 2)
         try:
             job.run()
-        except UserError as e:
+        except (UserError, StageFailed) as e:
             sentence.send_bytes(" ".join(str(e).split()).encode())
             try:
                 print(f"error: {e}", file=sys.stderr, flush=True)
             except OSError:  # the disk of the log is full, and what it did not take would be written again at the exit
                 os.dup2(nothing.fileno(), 1)
                 os.dup2(nothing.fileno(), 2)
-            sys.exit(USER_ERROR_EXIT)
+            sys.exit(USER_ERROR_EXIT if isinstance(e, UserError) else STAGE_FAILED_EXIT)
 
 
 def _die_with_parent() -> None:
@@ -147,11 +161,23 @@ def _die_with_parent() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
+def end_with(parent: int) -> None:
+    """Has this process, and all of its process group, killed soon after its parent process has ended."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_CHECK_PARENT_SECONDS)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _failure(one: Running, code: int) -> Exception:
     job = one.job
-    if code == USER_ERROR_EXIT:
+    if code in (USER_ERROR_EXIT, STAGE_FAILED_EXIT):
         with contextlib.suppress(EOFError):
-            return UserError(one.sentence.recv_bytes().decode())
+            sentence = one.sentence.recv_bytes().decode()
+            return UserError(sentence) if code == USER_ERROR_EXIT else StageFailed(sentence)
     lines = [line for line in job.log_file.read_text(errors="replace").splitlines() if line.strip()]
     last = lines[-1] if lines else "it printed nothing"
     if code == -signal.SIGKILL:

@@ -25,6 +25,7 @@ from xreasoner.files import disk_guard, write_atomic, write_json
 from xreasoner.jobs import Job, Running, run_jobs
 from xreasoner.model.families import family_of, require_chat_template
 from xreasoner.model.hub import resolve_model
+from xreasoner.pipeline.launch import slots
 from xreasoner.pipeline.steps import DETACH, PICTURES, Step, base_dir, is_prepared, paid_for, steps_of, up_to
 from xreasoner.pipeline.work import execute
 from xreasoner.runs import JobDir, RunDir, check_disk, folder_hash
@@ -74,6 +75,7 @@ def run(
         UserError: what the user can mend, before anything expensive starts wherever it can be known.
         StageFailed: a stage died.
     """
+    gpus = slots(recipe.launch)
     preflight(recipe, out)
     base_hash = folder_hash(base_dir(recipe))
     steps = up_to(steps_of(recipe, base_hash), until)
@@ -88,7 +90,9 @@ def run(
                 run_dir.job(step.name).begin(step.inputs, paid_for(recipe, step))
             jobs = [_job(run_dir, s, done) for s in missing]
             with _environment(recipe.launch.threads):
-                run_jobs(jobs, recipe.launch.workers, lambda r, d: on_tick(steps, r, done + d), ["xreasoner.preload"])
+                run_jobs(
+                    jobs, recipe.launch.workers, lambda r, d: on_tick(steps, r, done + d), ["xreasoner.preload"], gpus
+                )
             if until is None:
                 collect_results(run_dir, steps)
     return out
@@ -98,6 +102,7 @@ def run(
 def _environment(threads: int) -> Iterator[None]:
     """What the workers inherit, put back afterwards."""
     ours = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+    ours["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # to ask whether there is a GPU must not make a process unfit to fork
     before = {key: os.environ.get(key) for key in ours}
     os.environ.update(ours)
     try:
@@ -115,7 +120,8 @@ def _finished(job: JobDir, step: Step) -> bool:
 def _job(run_dir: RunDir, step: Step, done: Sequence[str]) -> Job:
     job = run_dir.job(step.name)
     needs = tuple(n for n in step.needs if n not in done)
-    return Job(step.name, needs, partial(execute, run_dir, step), job.log_file, job.progress_file)
+    wanted = run_dir.recipe.launch.processes if step.kind in ("sft", "rl") else 1
+    return Job(step.name, needs, partial(execute, run_dir, step), job.log_file, job.progress_file, wanted)
 
 
 def collect_results(run_dir: RunDir, steps: Sequence[Step]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from xreasoner.config import THINK_SUFFIX, DistillSpec, RlSpec, TeacherSpec
 from xreasoner.files import disk_guard, read_json, write_json
+from xreasoner.pipeline import launch
 from xreasoner.pipeline.rows import prepare_rows, rows_of
 from xreasoner.pipeline.steps import CONTROLS_SUFFIX, DATA, DETACH, EVAL, Step, base_dir
 from xreasoner.runs import JobDir, RunDir
@@ -52,23 +53,12 @@ def _train(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
 
     recipe = run_dir.recipe
     stage = next(s for s in recipe.training if s.name == step.name)
-    start = recipe.start_of(stage)
-    origin = run_dir.job(DETACH if start == "base" else start)
     examples = rows_of(run_dir, stage)
-    if (job.path / "tower").exists() and (job.path / "summary.json").exists():
-        summary = read_json(job.path / "summary.json")  # trained to the end, ended in the graft
+    if (job.path / "tower").exists() and (job.path / launch.SUMMARY).exists():
+        summary = read_json(job.path / launch.SUMMARY)  # trained to the end, ended in the graft
     else:
         _remove(job.path / "tower")
-        with origin.model_guard() as made:
-            if isinstance(stage, RlSpec):
-                from xreasoner.train.grpo import train_rl
-
-                summary = train_rl(stage, examples, made / "tower", job.path, recipe.seed, job.report_progress)
-            else:
-                from xreasoner.train.sft import train_sft
-
-                summary = train_sft(stage, examples, made / "tower", job.path, recipe.seed, job.report_progress)
-        write_json(job.path / "summary.json", summary)
+        summary = launch.train(run_dir, stage, job, examples)
     _remove(job.path / "checkpoints")  # no earlier: a run that breaks off before must not train all of it again
     _remove(job.path / "vlm")
     with job.model_guard():

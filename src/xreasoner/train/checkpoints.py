@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from xreasoner.errors import RunError
-from xreasoner.files import PART, disk_guard, publish, remove
+from xreasoner.files import PART, disk_guard, publish, remove, write_json
 
 SIZES = "sizes.json"  # what a whole checkpoint holds: name -> bytes
+WRITTEN_BY = "written_by.json"  # {"sharding": LaunchSpec.sharding}
 _NAME = re.compile(r"checkpoint-(\d+)")
 
 
-def newest_whole(folder: Path) -> Path | None:
+def newest_whole(folder: Path, sharding: str = "none") -> Path | None:
     """The checkpoint of the highest step in `folder`, or None. What a broken run left half-written there is
-    deleted. Raises RunError where that checkpoint was damaged after it had been written."""
+    deleted. Raises RunError where that checkpoint was damaged after it had been written, or was written under another
+    `launch.sharding`, whose files no trainer reads; the number of processes may be another."""
     found = []
     for path in folder.iterdir() if folder.is_dir() else ():
         if name := _NAME.fullmatch(path.name):
@@ -33,7 +35,19 @@ def newest_whole(folder: Path) -> Path | None:
             f"The checkpoint {newest} is damaged ({damage}): remove that folder and run the same command again, which "
             "goes on from the checkpoint before it or, if there is none, starts this stage anew."
         )
+    wrote = _sharding(newest)
+    if wrote != sharding:
+        raise RunError(
+            f"The checkpoint {newest} was written with `launch.sharding: {wrote}`, and this run has `{sharding}`: set "
+            f"`launch.sharding={wrote}` to go on from it, or remove {folder} to start this stage anew."
+        )
     return newest
+
+
+def _sharding(checkpoint: Path) -> str:
+    """What a whole checkpoint was written under."""
+    path = checkpoint / WRITTEN_BY
+    return str(json.loads(path.read_text(encoding="utf-8"))["sharding"]) if path.is_file() else "none"
 
 
 def _sizes(folder: Path) -> dict[str, int]:
@@ -78,6 +92,8 @@ class LocalTrainer:
                 self.accelerator.wait_for_everyone()
                 if self.args.should_save:
                     name = f"checkpoint-{self.state.global_step}"
+                    sharding = "fsdp2" if getattr(self, "is_fsdp_enabled", False) else "none"
+                    write_json(part / name / WRITTEN_BY, {"sharding": sharding})
                     (part / name / SIZES).write_text(json.dumps(_sizes(part / name)), encoding="utf-8")
                     publish(part / name, folder / name)
                     part.rmdir()

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from xreasoner.config import LaunchSpec, TrainSpec
+from xreasoner.errors import RecipeError
+from xreasoner.files import write_json
+
+ARGUMENTS = "arguments.json"  # in the stage's folder: what the trainer was told, every default written out
+# For how long a process waits for the others [s]. Rank 0 prepares rows and writes checkpoints alone, and rollouts end
+# when they end; the death of a process is noticed by torchrun at once, so this ends nothing but a deadlock. Our choice.
+_PATIENCE_SECONDS = 2 * 60 * 60
 
 
 def world() -> int:
@@ -16,11 +24,66 @@ def world() -> int:
 
 
 def device_arguments(spec: TrainSpec, launch: LaunchSpec) -> dict[str, Any]:
-    """The arguments of a transformers Trainer that say where it computes, and in which precision."""
+    """The arguments of a transformers Trainer that say where it computes, in which precision, and what of the model a
+    process holds. Raises RecipeError where these devices cannot do that."""
+    require_devices(launch)
     on_gpu = torch.cuda.is_available()
-    return {
+    arguments = {
         "use_cpu": not on_gpu,
         "bf16": spec.bf16,
         "gradient_checkpointing": spec.gradient_checkpointing,
         "dataloader_pin_memory": on_gpu,
+        "ddp_timeout": _PATIENCE_SECONDS,
     }
+    return arguments | (fsdp_arguments(spec, launch) if launch.sharding == "fsdp2" else {})
+
+
+def require_devices(launch: LaunchSpec) -> None:
+    """Raises RecipeError where a model shall be sharded and there is no GPU: accelerate would train it whole in every
+    process, without a word."""
+    if launch.sharding == "fsdp2" and not torch.cuda.is_available():
+        raise RecipeError("`launch.sharding: fsdp2` needs GPUs, and torch finds none here: set `launch.sharding=none`.")
+
+
+def fsdp_arguments(spec: TrainSpec, launch: LaunchSpec) -> dict[str, Any]:
+    """The arguments of a transformers Trainer for FSDP2 (PyTorch's fully_shard). torchrun reads no configuration of
+    accelerate's: what is not said here is the trainer's default.
+
+    Every decoder layer is a unit of its own: without names of classes, the policy takes those that the model says must
+    not be split. Weights, gradients and optimizer are float32 shards; with `bf16` accelerate computes and reduces in
+    bfloat16. Layers are recomputed by FSDP's own wrapper, since the trainer's would gather each layer a second time.
+    """
+    return {
+        "gradient_checkpointing": False,
+        "ddp_backend": "cuda:nccl,cpu:gloo",  # the gradients' norm is reduced where they lie: offloaded, on the CPU
+        "fsdp": True,
+        "fsdp_config": {
+            "version": 2,
+            "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+            "reshard_after_forward": True,
+            "activation_checkpointing": spec.gradient_checkpointing,
+            "cpu_offload": launch.offload,
+            # Whole tensors, which go on with any number of processes, and are read without unpickling (a sharded
+            # checkpoint's index is a pickle).
+            "state_dict_type": "FULL_STATE_DICT",
+            # It would leave TRL's reference model empty in all processes but one: TRL shards that without a broadcast.
+            "cpu_ram_efficient_loading": False,
+        },
+    }
+
+
+def write_arguments(args: Any, stage_dir: Path) -> None:
+    """Writes what a trainer was told to `stage_dir`, from process 0. Tokens of the Hub are left out (transformers does
+    that), and what JSON cannot say is written as text."""
+    if args.should_save:
+        told = {key: value for key, value in args.to_dict().items() if value is not None and not key.endswith("_token")}
+        write_json(stage_dir / ARGUMENTS, {key: _plain(value) for key, value in sorted(told.items())})
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(inner) for inner in value]
+    return value if isinstance(value, bool | int | float | str | None) else str(value)

@@ -31,8 +31,8 @@ from xreasoner.files import whole_folder
 from xreasoner.model.load import load_tokenizer
 from xreasoner.train.checkpoints import newest_whole
 from xreasoner.train.colocate import vllm_arguments
-from xreasoner.train.devices import device_arguments, world
-from xreasoner.train.lora import load_start, save_tower
+from xreasoner.train.devices import device_arguments, world, write_arguments
+from xreasoner.train.lora import gather, load_start, save_tower
 from xreasoner.train.rl_trainer import Progress, RlTrainer
 from xreasoner.train.tracking import attach, tracking_arguments
 from xreasoner.types import Example
@@ -75,11 +75,13 @@ def train_rl(
     tokenizer = load_tokenizer(tower_dir)
     trainer = RlTrainer(spec, examples, model, tokenizer, config, progress, adapters, launch)
     attach(trainer, launch, stage_dir, spec.updates_per_step)
-    resumed = newest_whole(checkpoints)
+    write_arguments(config, stage_dir)
+    resumed = newest_whole(checkpoints, launch.sharding)
     trainer.train(resume_from_checkpoint=resumed and str(resumed))
+    gathered = gather(trainer.model)
     if trainer.accelerator.is_main_process:
         with whole_folder(stage_dir / "tower") as folder:
-            save_tower(trainer.model, tokenizer, tower_dir, folder)
+            save_tower(trainer.model, tokenizer, tower_dir, folder, gathered)
     trainer.accelerator.wait_for_everyone()
     return dict(trainer.state.log_history[-1])
 

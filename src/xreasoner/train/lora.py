@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft import LoraConfig, PeftModel
 from peft.tuners.lora import LoraLayer
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.fsdp import FSDPModule
 
 from xreasoner.config import TrainSpec
 from xreasoner.model.load import load_tower
@@ -45,8 +47,21 @@ def adapters_off(model: Any) -> bool:
     return any(module.disable_adapters for module in model.modules() if isinstance(module, LoraLayer))
 
 
-def save_tower(model: Any, tokenizer: Any, start: Path, folder: Path) -> None:
-    """Writes the trained tower to `folder`: float32, without adapters, with its tokenizer.
+def gather(model: Any) -> dict[str, torch.Tensor] | None:
+    """The whole weights of a model that FSDP2 has shared out, on the CPU of process 0 (elsewhere an empty dict); None
+    of any other model. Every process has to call it."""
+    if not isinstance(model, FSDPModule):
+        return None
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    weights: dict[str, Any] = get_model_state_dict(cast(torch.nn.Module, model), options=options)
+    return {name: tensor.float() for name, tensor in weights.items()}
+
+
+def save_tower(
+    model: Any, tokenizer: Any, start: Path, folder: Path, gathered: dict[str, torch.Tensor] | None = None
+) -> None:
+    """Writes the trained tower to `folder`: float32, without adapters, with its tokenizer. `gathered` is what `gather`
+    returned.
 
     Adapters are added to the weights of `start`, the tower that the stage started from, as they are on disk: in
     float32, where a small update is not lost to rounding, and one tensor at a time. All other tensors keep their
@@ -55,7 +70,7 @@ def save_tower(model: Any, tokenizer: Any, start: Path, folder: Path) -> None:
     plain = model.get_base_model() if isinstance(model, PeftModel) else model
     plain.config.use_cache = True  # trainers turn it off, which would slow down whoever loads the tower
     if plain is model:
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, state_dict=gathered)
     else:
         layers = {f"{name}.weight": m for name, m in plain.named_modules() if isinstance(m, LoraLayer)}
         shards = {

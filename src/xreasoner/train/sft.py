@@ -18,8 +18,8 @@ from xreasoner.errors import RunError
 from xreasoner.files import remove, whole_folder
 from xreasoner.model.load import load_tokenizer
 from xreasoner.train.checkpoints import LocalTrainer, newest_whole
-from xreasoner.train.devices import device_arguments, world
-from xreasoner.train.lora import load_start, save_tower
+from xreasoner.train.devices import device_arguments, world, write_arguments
+from xreasoner.train.lora import gather, load_start, save_tower
 from xreasoner.train.order import BatchOrder, EpochLoader, accumulation_steps, epoch_batches, padding_share
 from xreasoner.train.rows import Rows, write_rows
 from xreasoner.train.schedule import install
@@ -75,11 +75,13 @@ def train_sft(
         callbacks=[report],
     )
     attach(trainer, launch, stage_dir)
-    newest = newest_whole(checkpoints)
+    write_arguments(args, stage_dir)
+    newest = newest_whole(checkpoints, launch.sharding)
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    gathered = gather(trainer.model)
     if trainer.args.should_save:
         with whole_folder(stage_dir / "tower") as part:
-            save_tower(trainer.model, tokenizer, tower_dir, part)
+            save_tower(trainer.model, tokenizer, tower_dir, part, gathered)
         remove(tokens)
     trainer.accelerator.wait_for_everyone()
     micro = (spec.batch_sequences, spec.micro_batch_sequences, seed)

@@ -1,0 +1,38 @@
+"""torchrun for the ranks of one node: it ends with the process that started it, and leaves for the stage's job which
+ranks were first to fail.
+
+    python -m xreasoner.pipeline.agent [options of torchrun] -m xreasoner.pipeline.rank RUN STAGE
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from xreasoner.jobs import end_with
+from xreasoner.pipeline.launch import report_exits
+from xreasoner.runs import JobDir
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the ranks; 0 when all have ended well."""
+    end_with(os.getppid())  # first of all: it cannot see a parent that has ended before
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import parse_args, run
+
+    options = parse_args(list(arguments))
+    root, stage = options.training_script_args
+    try:
+        run(options)
+    except ChildFailedError as error:
+        print(error, file=sys.stderr)
+        job = JobDir(Path(root) / "stages" / stage)
+        report_exits(job, {rank: (one.exitcode, float(one.timestamp)) for rank, one in error.failures.items()})
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
