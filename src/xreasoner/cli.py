@@ -46,7 +46,7 @@ def run(
         for seed, one in zip(chosen, folders, strict=True):
             _run_one(loaded.model_copy(update={"seed": seed}), one, until)
         if until is None:
-            _report(folders, folder)
+            _report(folders, folder, each=False)  # each was told when it ended
 
 
 @contextmanager
@@ -82,23 +82,28 @@ def _run_one(recipe: Any, folder: Path, until: str | None) -> None:
 
 
 @app.command()
-def report(runs: Annotated[list[Path], typer.Argument(help="run folders; the page is written into the first")]) -> None:
-    """Write report.html from run folders and print their tables."""
-    _report(runs, runs[0])
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="run folders; several go to FIRST/report-of-N-runs.html")],
+) -> None:
+    """Write report.html from run folders and print their tables; seeds of one recipe are merged into one table."""
+    _report(runs)
 
 
-def _report(runs: list[Path], folder: Path) -> None:
-    """The page of `runs` goes into `folder`."""
+def _report(runs: list[Path], folder: Path | None = None, each: bool = True) -> None:
+    """The page of `runs` goes into `folder` (see write_report); `each`: every run is printed by itself, too."""
     from rich.console import Console
 
     from xreasoner.report.collect import collect
     from xreasoner.report.render import write_report
-    from xreasoner.report.terminal import print_summary
+    from xreasoner.report.terminal import print_merged, print_summary
     from xreasoner.runs import RunDir
 
     for one in runs:
         RunDir.existing(one)
-        print_summary(collect(one), Console())
+    collected = [collect(one) for one in runs]
+    for run in collected if each else ():
+        print_summary(run, Console())
+    print_merged(collected, Console())
     typer.echo(f"report: {write_report(runs, folder)}")
 
 
@@ -129,6 +134,19 @@ def audit(
 
     with _interruptible():
         audit_dataset(name, path, json)
+
+
+@app.command()
+def check(
+    recipe: Annotated[Path, typer.Argument(help="a recipe file, such as recipes/micro.yaml")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, as for run")] = None,
+    out: Annotated[Path | None, typer.Option(help="the run folder; default: runs/NAME")] = None,
+) -> None:
+    """Try all that can fail before the first expensive step, and tell every failure with its mend."""
+    from xreasoner.check import check_recipe
+
+    if not check_recipe(recipe, overrides or [], out):
+        raise typer.Exit(2)
 
 
 @app.command()

@@ -272,12 +272,16 @@ def test_several_seeds_are_shown_each_and_in_the_mean(tmp_path: Path) -> None:
     assert len(page.all("article")) <= MAX_EXHIBITS
 
 
-def test_a_report_is_written_into_the_first_run(tmp_path: Path) -> None:
+def test_a_report_is_written_into_the_first_run_beside_its_own(tmp_path: Path) -> None:
     dirs = [write_run(tmp_path / str(seed), seed, n=2) for seed in (0, 1)]
     before = {p.relative_to(tmp_path) for p in tmp_path.rglob("*")}
-    assert write_report(dirs) == dirs[0] / "report.html"
-    assert {p.relative_to(tmp_path) for p in tmp_path.rglob("*")} - before == {Path("0/report.html")}
-    assert (dirs[0] / "report.html").read_text() == render([collect(d) for d in dirs])
+    assert write_report(dirs) == dirs[0] / "report-of-2-runs.html"
+    assert write_report(dirs[:1]) == dirs[0] / "report.html"
+    assert write_report(dirs, tmp_path) == tmp_path / "report.html"
+    made = {"0/report-of-2-runs.html", "0/report.html", "report.html"}
+    assert {p.relative_to(tmp_path) for p in tmp_path.rglob("*")} - before == set(map(Path, made))
+    assert (dirs[0] / "report-of-2-runs.html").read_text() == render([collect(d) for d in dirs])
+    assert (dirs[0] / "report.html").read_text() == render([collect(dirs[0])])
     with pytest.raises(RunError):
         write_report([tmp_path / "missing"])
 

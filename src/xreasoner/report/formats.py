@@ -118,8 +118,15 @@ def distance(stderrs: float) -> str:
 
 
 def error(stderr: float) -> str:
-    """A standard error of a share in percentage points; nothing where nobody can know it."""
-    return "" if math.isnan(stderr) else f"± {100 * stderr:.1f}"
+    """A standard error of a share in percentage points; nothing where nobody can know it, and a dash where all answers
+    were alike: an error of 0 would say that no other answer can come.
+
+    >>> error(0.0123), error(0.0)
+    ('± 1.2', '± –')
+    """
+    if math.isnan(stderr):
+        return ""
+    return f"± {100 * stderr:.1f}" if stderr else f"± {NOTHING}"
 
 
 def duration(seconds: float | None) -> str:

@@ -25,6 +25,7 @@ from xreasoner.report.lineage import stories
 from xreasoner.report.made import endless_words, job_words, made, model_card, rows_words
 from xreasoner.report.pictures import Pictures
 from xreasoner.report.rundata import RunData, mapping
+from xreasoner.report.seeds import merge
 from xreasoner.report.tables import NEAR, named_steps
 from xreasoner.report.tracks import scale
 from xreasoner.report.transcripts import in_order
@@ -34,13 +35,16 @@ _FORMATS = ("label", "percent", "duration", "number", "listed", "shorten")
 
 
 def write_report(run_dirs: Sequence[Path], folder: Path | None = None) -> Path:
-    """Writes report.html into `folder` (None: the first of the run folders) and returns its path.
+    """Writes the page and returns its path: report.html in `folder`; without one, in the run's own folder, and for
+    several runs report-of-N-runs.html in the first one's, which keeps its own page.
 
     Raises:
         RunError: a folder is missing or no run's.
     """
     page = render([collect(path) for path in run_dirs])
-    out = Path(folder or run_dirs[0]) / "report.html"
+    together = folder is None and len(run_dirs) > 1
+    name = f"report-of-{len(run_dirs)}-runs.html" if together else "report.html"
+    out = Path(folder or run_dirs[0]) / name
     write_atomic(out, page)
     return out
 
@@ -110,6 +114,7 @@ def _story(runs: Sequence[RunData], anchor: str, stories: int, pictures: Picture
         "legend": legend(first),
         "guess": any(first.constant.get(domain) is not None for domain, _ in first.kinds),
         "accuracies": views.accuracy_table(runs),
+        "merged": merge(runs),
         "seed_table": views.seed_table(runs) if len(runs) > 1 else None,
         "asked": asked(problems, pictures),
         "micro": any(suite.startswith("micro") for suite in suites),

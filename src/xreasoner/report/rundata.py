@@ -10,6 +10,7 @@ from typing import Any
 
 from xreasoner.config import THINK_SUFFIX
 from xreasoner.report.formats import MODALITIES, label
+from xreasoner.runs import without_means
 
 _HUGE = 1e100
 
@@ -151,7 +152,20 @@ class RunData:
     @property
     def story(self) -> tuple[str, ...]:
         """The same for runs of one recipe that differ in their seed alone."""
-        return (*self.path_to_final, *(str(part.recipe.get("name")) for part in self.parts or (self,)))
+        return (*self.path_to_final, *(_but_for_the_seed(part) for part in self.parts or (self,)))
+
+
+def _but_for_the_seed(run: RunData) -> str:
+    """A recipe without its seed, without what only says where it runs, and without a base that is what another run
+    ended with: that run has a folder for every seed."""
+    try:
+        recipe = {key: value for key, value in without_means(dict(run.recipe)).items() if key != "seed"}
+        model = dict(mapping(recipe.get("model")))
+        if Path(str(model.get("base"))).name == "final":
+            recipe["model"] = {**model, "base": "final"}
+        return repr(recipe)
+    except RecursionError:  # YAML can write what contains itself
+        return str(run.path)
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from xreasoner.report.findings import findings
-from xreasoner.report.formats import NOTHING, clean, distance, duration, error, kind_title, label, percent, points
+from xreasoner.report.formats import (
+    NOTHING,
+    clean,
+    distance,
+    duration,
+    error,
+    kind_title,
+    label,
+    listed,
+    percent,
+    points,
+)
 from xreasoner.report.rundata import RunData
+from xreasoner.report.seeds import merged
 from xreasoner.report.tables import controls, difference, named_steps, score, steps_measured
+from xreasoner.report.views import Table as Content
 
 
 def print_summary(run: RunData, console: Console) -> None:
@@ -23,6 +38,34 @@ def print_summary(run: RunData, console: Console) -> None:
         if table is not None:
             console.print()
             console.print(table)
+
+
+def print_merged(runs: Sequence[RunData], console: Console) -> None:
+    """Prints the table of every recipe of which there are several seeds."""
+    for table in merged(runs):
+        seeds = f"{len(table.seeds)} seeds ({', '.join(table.seeds)})"
+        steps = f" on problems of {listed(table.steps)} steps" if table.steps else ""
+        console.print()
+        console.print(Text(clean(f"{table.name}: {seeds}{steps}"), style="bold"))
+        console.print("Means over the seeds, and under each the lowest and the highest seed.")
+        for title, part in (
+            ("Accuracy in percent", table.accuracies),
+            ("Gains in points", table.gains),
+            ("Beside the path, accuracy in percent", table.beside),
+        ):
+            if part.heads:
+                console.print()
+                console.print(_plain(title, part))
+
+
+def _plain(title: str, content: Content) -> Table:
+    table = _table(title)
+    table.add_column("")
+    for head in content.heads:
+        table.add_column(Text(clean(head)), justify="right")
+    for row in content.rows:
+        _row(table, row.name, ["\n".join(filter(None, (v.text, v.error, v.note))) for v in row.values])
+    return table
 
 
 def _accuracies(run: RunData) -> list[Table]:
@@ -47,6 +90,9 @@ def _accuracies(run: RunData) -> list[Table]:
                 got = difference(run, run.final, "base", kind)
                 values.append(f"{points(got.value)} {error(got.stderr)}" if got else NOTHING)
             _row(table, kind_title(kind), values)
+            if error(0.0) in " ".join(values):
+                table.caption = f"{error(0.0)}: all answers alike, so that nobody can know the error"
+                table.caption_justify = "left"
         tables.append(table)
     return tables
 
