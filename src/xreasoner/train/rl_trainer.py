@@ -23,9 +23,10 @@ from trl import GRPOConfig, GRPOTrainer
 
 from xreasoner.config import LaunchSpec, RlSpec
 from xreasoner.errors import RunError
-from xreasoner.rollout.local import LocalSampler
 from xreasoner.rollout.seeds import derive
+from xreasoner.train.alarm import GapAlarm
 from xreasoner.train.checkpoints import LocalTrainer
+from xreasoner.train.colocate import open_rollouts, our_engine
 from xreasoner.train.importance import sampled_mask, weigh
 from xreasoner.train.kept import Kept, keep_rollouts
 from xreasoner.train.lora import adapters_off
@@ -63,9 +64,10 @@ class RlTrainer(LocalTrainer, GRPOTrainer):
         self._refilled = 0  # groups of them that are trained on
         self._kept: list[Kept] = []  # groups that are written down
         self._gap = torch.zeros(2)  # [sum of |difference|, tokens] of the first update after a rollout
+        self._alarm = GapAlarm(spec)
         self._weights = torch.zeros(3)  # sums of importance.weigh over all updates
         self._marks: list[float] = []  # clock at the rollout's start and end
-        with filtering.catch_warnings():
+        with filtering.catch_warnings(), our_engine(launch):
             filtering.filterwarnings("ignore", ".*experimental feature")  # rollout_func
             super().__init__(
                 model=model,
@@ -79,7 +81,7 @@ class RlTrainer(LocalTrainer, GRPOTrainer):
                 peft_config=adapters,
                 callbacks=[_Reporter(self)],
             )
-        self._sampler = LocalSampler(self.model, tokenizer)
+        self._sampler, self._rollouts = open_rollouts(self, tokenizer, launch)
 
     def _get_train_sampler(self, dataset: Any = None) -> Sampler[int]:
         return Positions(self._spec, self.args.world_size, self.args.steps_per_generation)
@@ -103,11 +105,12 @@ class RlTrainer(LocalTrainer, GRPOTrainer):
         """This process's rollouts and their rewards, as TRL's rollout_func returns them."""
         n, each = self._spec.rollouts_per_prompt, self._spec.prompts_per_step
         places = [int(p) for p in positions[::n]]
-        groups = own = self._sample([(p % each, self._number(p)) for p in places])
-        if self._spec.refill_groups:
-            groups, extra = refill(own, self._further(), self._sample)
-            self._extra = [row for group in extra for row in group.rows]
-            self._refilled = sum(group is not before for group, before in zip(groups, own, strict=True))
+        with self._rollouts():
+            groups = own = self._sample([(p % each, self._number(p)) for p in places])
+            if self._spec.refill_groups:
+                groups, extra = refill(own, self._further(), self._sample)
+                self._extra = [row for group in extra for row in group.rows]
+                self._refilled = sum(group is not before for group, before in zip(groups, own, strict=True))
         self._rows = [row for group in own for row in group.rows]
         kept = self._launch.rollouts_kept if self.accelerator.is_main_process else 0
         self._kept = [
@@ -224,8 +227,8 @@ class RlTrainer(LocalTrainer, GRPOTrainer):
             "seconds_update": time.perf_counter() - sampled,
         }
         if self._spec.importance_cap is not None:
-            weights, cut, tokens = self.accelerator.reduce(self._weights.to(self.accelerator.device), "sum").tolist()
-            record |= {"importance_weight": weights / max(tokens, 1), "importance_capped": cut / max(tokens, 1)}
+            weights, cut, weighed = self.accelerator.reduce(self._weights.to(self.accelerator.device), "sum").tolist()
+            record |= {"importance_weight": weights / max(weighed, 1), "importance_capped": cut / max(weighed, 1)}
         if self._spec.refill_groups:
             extra = gather_object(self._extra)
             record |= {"refilled": sum(gather_object([self._refilled])), "extra_rollouts": len(extra)}
@@ -236,6 +239,7 @@ class RlTrainer(LocalTrainer, GRPOTrainer):
         if self.accelerator.is_main_process:
             self._progress(record)
             send(self, record)
+        self._alarm.hear(record["step"], difference, tokens)  # before TRL keeps a checkpoint of this step
 
 
 @contextmanager
