@@ -1,0 +1,119 @@
+"""What a run needs of the machine: its folder, disk, devices, and what it is launched with."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+from xreasoner.check.finding import Context, Finding, failed, ok, warning
+from xreasoner.config import RlSpec, SftSpec
+from xreasoner.errors import UserError
+from xreasoner.runs import RunDir, check_disk
+
+_GB = 2**30
+
+
+def check_out(context: Context) -> Iterator[Finding]:
+    """The run's folder: writeable, and not that of another recipe."""
+    out = context.out
+    RunDir.check(out, context.recipe)
+    existing = next(p for p in (out, *out.resolve().parents) if p.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        yield failed(f"{existing} cannot be written ({error.strerror})", "give another --out")
+        return
+    goes_on = (out / "recipe.yaml").exists()
+    yield ok(f"{out} " + ("holds a run of this recipe, which goes on" if goes_on else "can be written"))
+
+
+def check_disk_room(context: Context) -> Iterator[Finding]:
+    """Room for all that a run leaves behind, by the size of the base."""
+    need, free = check_disk(context.out, context.recipe, context.base_bytes)
+    yield ok(f"about {need / _GB:.1f} GiB needed at most, {free / _GB:.1f} GiB free")
+
+
+def check_devices(context: Context) -> Iterator[Finding]:
+    """GPUs, what they can, and whether the stages fit."""
+    import torch
+
+    stages, gpus = context.recipe.training, torch.cuda.device_count()
+    if not gpus:
+        memory, cores = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), os.cpu_count()
+        yield ok(f"no GPU; {cores} cores, {memory / _GB:.1f} GiB of memory")
+        if any(stage.bf16 for stage in stages):
+            yield warning("`bf16` without a GPU is only faster where the CPU has instructions for it")
+    else:
+        properties = [torch.cuda.get_device_properties(i) for i in range(gpus)]
+        memory = min(p.total_memory for p in properties)
+        names = ", ".join(sorted({p.name for p in properties}))
+        yield ok(f"{gpus} GPU{'s' if gpus > 1 else ''} ({names}), {memory / _GB:.1f} GiB each")
+        if any(stage.bf16 for stage in stages) and not torch.cuda.is_bf16_supported():
+            yield failed(f"{names} cannot compute in bf16", "set `bf16: false` in every stage, or take a newer GPU")
+    for estimate in context.estimates(context.recipe) if context.estimates else ():
+        told = f"`{estimate.stage}`: about {estimate.peak_bytes / _GB:.1f} GiB of {memory / _GB:.1f} GiB"
+        if estimate.peak_bytes > memory:
+            yield failed(told, "see `xreasoner plan`: LoRA, fsdp2, smaller micro-batches or budgets")
+        else:
+            yield ok(told)
+
+
+def check_launch(context: Context) -> Iterator[Finding]:
+    """Processes, sharding, the sampler, trackers, and batches that divide."""
+    import torch
+
+    from xreasoner.train.tracking import check_trackers
+
+    launch, gpus, before = context.recipe.launch, torch.cuda.device_count(), list[Finding]()
+    if gpus and launch.processes > gpus:
+        before.append(
+            failed(f"{launch.processes} processes on {gpus} GPUs", f"set `launch.processes: {gpus}` or fewer")
+        )
+    if launch.sharding == "fsdp2" and not gpus:
+        before.append(failed("fsdp2 shares a model out among GPUs, and here is none", "set `launch.sharding: none`"))
+    if launch.nodes > 1 and shutil.which("srun") is None:
+        before.append(
+            failed(f"{launch.nodes} nodes are those of a Slurm job, and there is no srun", "run it within one")
+        )
+    if launch.rollout == "vllm" and importlib.util.find_spec("vllm") is None:
+        before.append(failed("vLLM is not installed", "pip install 'xreasoner[vllm]', or set `launch.rollout: local`"))
+    if launch.rollout == "vllm" and not gpus:
+        before.append(warning("vLLM without a GPU needs a build of it for CPUs"))
+    try:
+        check_trackers(launch)
+    except UserError as error:
+        before.append(failed(str(error)))
+    for stage in context.recipe.training:
+        before += _divided(stage, launch.processes * launch.nodes)
+    cores, busy = os.cpu_count() or 1, launch.threads * max(launch.workers, launch.processes)
+    if busy > cores:
+        before.append(warning(f"{busy} threads on {cores} cores", "lower `launch.threads` or `launch.workers`"))
+    yield from before
+    if not any(finding.state == "failed" for finding in before):
+        many = f"{launch.processes} process{'es' if launch.processes > 1 else ''}"
+        yield ok(f"{many} on {launch.nodes} machine{'s' if launch.nodes > 1 else ''}, {launch.rollout} sampler")
+
+
+def _divided(stage: SftSpec | RlSpec, processes: int) -> Iterator[Finding]:
+    """The rule of train/grpo.py; SFT fills up what does not divide."""
+    micro = stage.micro_batch_sequences * processes
+    if isinstance(stage, SftSpec):
+        if stage.batch_sequences % micro:
+            yield warning(
+                f"`{stage.name}`: a batch of {stage.batch_sequences} in micro-batches of {stage.micro_batch_sequences} "
+                f"on {processes} processes leaves some of them partly idle",
+                "choose a `micro_batch_sequences` that divides it",
+            )
+        return
+    each = stage.prompts_per_step * stage.rollouts_per_prompt // stage.updates_per_step
+    if stage.prompts_per_step % (stage.updates_per_step * processes) or each % micro:
+        yield failed(
+            f"`{stage.name}`: {stage.prompts_per_step} prompts x {stage.rollouts_per_prompt} rollouts cannot be "
+            f"divided into {stage.updates_per_step} updates on {processes} processes in micro-batches of "
+            f"{stage.micro_batch_sequences}",
+            "choose numbers that divide them, with whole prompts in every part",
+        )
