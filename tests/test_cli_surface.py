@@ -19,6 +19,7 @@ SURFACE = {
     "report": ["runs"],
     "eval": ["--epochs", "--image", "--limit", "--out", "--suite", "model"],
     "audit": ["--json", "--path", "name"],
+    "check": ["--out", "overrides", "recipe"],
     "score": ["--out", "answers"],
     "distill": [
         "--answer-budget",
