@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, Features, List, Value, disable_progress_bars
+from datasets import Features, List, Value
+from datasets.arrow_writer import ParquetWriter
 
 from xreasoner.errors import UserError
 from xreasoner.files import disk_guard
@@ -101,8 +102,10 @@ def _text(text: str) -> str:
 
 def _parquet(rows: Sequence[dict[str, Any]]) -> bytes:
     buffer = io.BytesIO()
-    disable_progress_bars()  # of datasets, from then on: ours are drawn elsewhere
-    Dataset.from_list(list(rows), features=FEATURES).to_parquet(buffer)
+    with ParquetWriter(features=FEATURES, stream=buffer) as writer:
+        for row in rows:
+            writer.write(row)
+        writer.finalize(close_stream=False)
     return buffer.getvalue()
 
 
