@@ -93,6 +93,7 @@ class Completion:
 
     token_ids [T] are the ids as sampled, the end token included, never re-tokenised; sampled [T] is False where a
     token was inserted by the forced exit; logprobs [T] are the sampling policy's (0.0 where inserted) or None.
+    Where a server speaks text alone, token_ids is empty and sampled is as long as the tokens that it counted.
     `text` is the decoded completion (prefix excluded, end token and padding left out).
     exit: natural = the model closed its thoughts, forced = we did, none = it ended without closing any.
     stop: eos = it ended by itself, cap = cut at its budget. Cut is not the same as wrong.

@@ -58,6 +58,9 @@ class Patience:
         return self.request_seconds + max_tokens / self.tokens_per_second
 
 
+PATIENCE = Patience()
+
+
 class _Trouble(Exception):
     """A try that failed and may be repeated, not before `wait_seconds` have passed; `astray`: there seems to be no
     server of models."""
@@ -83,7 +86,7 @@ class Endpoint:
         *,
         at_once: int = 8,
         per_minute: float | None = None,
-        patience: Patience = Patience(),
+        patience: Patience = PATIENCE,
     ) -> None:
         self.model, self.url, self.patience = model, _checked(url), patience
         self._key_variable, key = key_variable, key_of(key_variable)
