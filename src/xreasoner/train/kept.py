@@ -27,11 +27,22 @@ from xreasoner.train.refill import Group
 from xreasoner.types import Example
 
 FOLDER = "rollouts"
+_INT, _TEXT, _NUMBER = Value("int64"), Value("string"), Value("float64")
 FEATURES = Features(
     {
-        **{name: Value("int64") for name in ("step", "group", "rollout", "sampled_tokens")},
-        **{name: Value("string") for name in ("id", "question", "completion", "outcome", "extracted", "exit", "stop")},
-        **{name: Value("float64") for name in ("reward", "advantage")},
+        "step": _INT,
+        "id": _TEXT,
+        "group": _INT,
+        "rollout": _INT,
+        "question": _TEXT,
+        "completion": _TEXT,
+        "outcome": _TEXT,
+        "extracted": _TEXT,
+        "reward": _NUMBER,
+        "advantage": _NUMBER,
+        "exit": _TEXT,
+        "stop": _TEXT,
+        "sampled_tokens": _INT,
         "token_ids": List(Value("int32")),
         "sampled": List(Value("bool")),
         "logprobs": List(Value("float32")),
