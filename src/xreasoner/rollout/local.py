@@ -69,6 +69,7 @@ class LocalSampler:
         batch_size: int = 256,
         device: Any = None,
         dtype: Any = "auto",
+        min_pixels: int | None = None,
         max_pixels: int | None = None,
     ) -> LocalSampler:
         """From a VLM or a tower, by folder or Hugging Face id; on the GPU where there is one and no `device` is named.
@@ -80,7 +81,7 @@ class LocalSampler:
         tokenizer = load.load_tokenizer(path)
         if not load.is_vlm(path):
             return cls(load.load_tower(path, dtype, device), tokenizer, batch_size=batch_size)
-        processor = load.load_processor(path, max_pixels=max_pixels)
+        processor = load.load_processor(path, min_pixels, max_pixels)
         return cls(load.load_vlm(path, dtype, device), tokenizer, processor, batch_size=batch_size)
 
     def prompt_ids(self, prompt: Prompt) -> tuple[int, ...]:

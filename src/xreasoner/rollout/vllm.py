@@ -97,7 +97,9 @@ class VllmSampler:
         self._encode = Encoder(tokenizer, processor, image_token_id)
 
     @classmethod
-    def from_dir(cls, model_dir: str | Path, spec: VllmSpec, *, max_pixels: int | None = None) -> VllmSampler:
+    def from_dir(
+        cls, model_dir: str | Path, spec: VllmSpec, *, min_pixels: int | None = None, max_pixels: int | None = None
+    ) -> VllmSampler:
         """From a VLM or a tower, by folder or Hugging Face id, with a GPU to itself.
 
         Raises ModelError where it cannot be loaded, RecipeError where vLLM is not installed.
@@ -109,7 +111,7 @@ class VllmSampler:
 
         path = hub.resolve_model(model_dir)
         tokenizer = load.load_tokenizer(path)
-        processor = load.load_processor(path, max_pixels=max_pixels) if load.is_vlm(path) else None
+        processor = load.load_processor(path, min_pixels, max_pixels) if load.is_vlm(path) else None
         try:
             config = AutoConfig.from_pretrained(path, trust_remote_code=False)
             configs = [config, config.get_text_config()]
