@@ -1,6 +1,6 @@
 """A Sampler as an Inspect AI model: requests wait until they fill a batch, then are generated together.
 
-Inspect asks one sample at a time; a local model wants hundreds.
+Inspect asks one sample at a time; a local model wants hundreds, a server takes each as it comes.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 
+from xreasoner.errors import UserError
+from xreasoner.rollout.reply import NoReply
+from xreasoner.rollout.served import ServedSampler
 from xreasoner.types import Completion, Example, Image, Message, Prompt, Sampler, SamplingParams
 
 _IMAGE = "image_path"
@@ -34,6 +37,31 @@ _LOOK_SECONDS = 0.005
 
 class SamplerFailed(RuntimeError):
     """What a request sees when its batch failed; the sampler's own exception is the batcher's `failure`."""
+
+
+class Forwarder:
+    """Passes single requests on to a server. A refused one gives NoReply; one that stays without a reply for now raises
+    SamplerFailed, `unanswered` saying why. What stops all of them is kept in `failure`, and nobody is asked any more.
+    """
+
+    def __init__(self, sampler: ServedSampler, params: SamplingParams) -> None:
+        self.failure: Exception | None = None
+        self.unanswered = ""
+        self._sampler, self._params = sampler, params
+
+    async def __call__(self, prompt: Prompt) -> Completion | NoReply:
+        if self.failure is not None:
+            raise SamplerFailed(str(self.failure))
+        try:
+            return await self._sampler.complete(prompt, self._params)
+        except NoReply as none:
+            if none.refused:
+                return none
+            self.unanswered = none.reason
+            raise SamplerFailed(none.reason) from None
+        except UserError as error:
+            self.failure = error
+            raise SamplerFailed(str(error)) from None
 
 
 class Batcher:
@@ -103,7 +131,7 @@ class Batcher:
 class SamplerAPI(ModelAPI):
     """What Inspect calls. `prefix` starts every assistant turn; the seed of a request is its config's `seed`."""
 
-    def __init__(self, model_name: str, batcher: Batcher, prefix: str) -> None:
+    def __init__(self, model_name: str, batcher: Batcher | Forwarder, prefix: str) -> None:
         super().__init__(model_name)
         self.batcher = batcher
         self._prefix = prefix
@@ -113,6 +141,10 @@ class SamplerAPI(ModelAPI):
     ) -> ModelOutput:
         prompt = Prompt(tuple(to_message(m) for m in input), prefix=self._prefix, seed=config.seed or 0)
         completion = await self.batcher(prompt)
+        if isinstance(completion, NoReply):
+            output = ModelOutput.from_content(self.model_name, "")
+            output.metadata = {"refused": completion.reason}
+            return output
         # Logs are UTF-8, which cannot hold a lone surrogate; an endpoint's JSON can.
         text = completion.text.encode("utf-8", "backslashreplace").decode()
         message = ChatMessageAssistant(content=text, model=self.model_name, source="generate")
@@ -131,7 +163,9 @@ class SamplerAPI(ModelAPI):
         )
 
 
-def sampler_model(name: str, batcher: Batcher, params: SamplingParams, prefix: str, connections: int) -> Model:
+def sampler_model(
+    name: str, batcher: Batcher | Forwarder, params: SamplingParams, prefix: str, connections: int
+) -> Model:
     """An Inspect model called xreasoner/`name`; how it samples stands among the model arguments of the log."""
     recorded = {
         "think_budget": params.think_budget,

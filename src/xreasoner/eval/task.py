@@ -1,7 +1,8 @@
 """One Inspect task per checkpoint and image control: ask every example of a suite, judge, log, resume.
 
-In `out_dir`: `inspect/` holds Inspect's log (open it with `inspect view`), `samples.jsonl` one judged answer a line and
-`cells.json` the accuracies. Both are written aside and renamed, so that nobody takes half of one for whole.
+In `out_dir`: `inspect/` holds Inspect's log (open it with `inspect view`), `samples.jsonl` one judged answer a line,
+`cells.json` the accuracies and, where a server refused questions, `refused.jsonl` which. They are written aside and
+renamed, so that nobody takes half of one for whole.
 """
 
 from __future__ import annotations
@@ -25,17 +26,19 @@ from inspect_ai.scorer import Score, Scorer, Target, accuracy, scorer
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from xreasoner.config import EvalSpec, ImageControl
-from xreasoner.errors import RecipeError, StageFailed
+from xreasoner.errors import ModelError, RecipeError, RunError, StageFailed
 from xreasoner.eval.benchmarks import suite_benchmarks
 from xreasoner.eval.cells import Cell, Row, make_cells, to_row
 from xreasoner.eval.controls import apply_control
 from xreasoner.eval.lean import lean_inspect
-from xreasoner.eval.provider import BATCH, Batcher, sampler_model, to_chat
+from xreasoner.eval.provider import BATCH, Batcher, Forwarder, sampler_model, to_chat
 from xreasoner.files import write_atomic, write_json
 from xreasoner.prompts import THINK_OPEN
+from xreasoner.rollout.served import ServedSampler
 from xreasoner.types import Example, Sampler, SamplingParams
 from xreasoner.verify.verifiers import VERIFIERS, check_golds, verify
 
+REFUSED = "refused.jsonl"
 _CONNECTIONS = 2 * BATCH  # while one batch is generated, the next fills up
 _UNREAD = {"events", "attachments", "store", "messages"}
 _LOG = logging.getLogger(__name__)
@@ -74,20 +77,28 @@ def evaluate(
     images: Path,
     out_dir: Path,
     progress: Callable[[dict[str, Any]], None] = lambda event: None,
+    arrange: Callable[[Example], Example] = lambda example: example,
+    means: Mapping[str, Any] | None = None,
 ) -> list[Cell]:
     """Evaluates what `sampler` samples from on every example of `suite`; returns the cells (see cells.make_cells).
 
     `think` starts every reply with <think>. `weights` is a hash of the model behind `sampler`. `limit` replaces the
     limit of the recipe: so many examples a cell, or with an image control so many a domain. `images` is the folder of
     pictures, shared by all evaluations. `progress` gets {checkpoint, control, done, total} as answers come in.
+    `arrange` changes every example before it is asked, and `means` (JSON) tell what else answers depend on.
 
     The same call after a crash keeps what the log holds and does the rest; after success it only reads. A log counts
     if its weights, settings and examples are the same.
 
+    A question that a server refuses as it is (too long for it, a picture that it does not take) is no wrong answer: it
+    is left out of the cells and named in refused.jsonl. Questions that stay without a reply for another reason end the
+    evaluation with a RunError when all others are answered; the same call then asks for those alone.
+
     Raises the sampler's own error where it fails, StageFailed where Inspect does, RecipeError and DataError for what
-    cannot be evaluated. An answer that breaks the verifier stops nothing: it is counted as a verifier_error.
+    cannot be evaluated, ModelError where a server refuses every question. An answer that breaks the verifier stops
+    nothing: it is counted as a verifier_error.
     """
-    examples = suite_examples(suite, spec, control, limit, images, seed)
+    examples = [arrange(example) for example in suite_examples(suite, spec, control, limit, images, seed)]
     # Alike prompts make good batches: with pictures or without, and of similar length.
     examples.sort(key=lambda e: (len(e.images), sum(len(str(m.content)) for m in e.messages if not m.images)))
     by_id = {example.id: example for example in examples}
@@ -97,16 +108,25 @@ def evaluate(
     out_dir.mkdir(parents=True, exist_ok=True)
 
     rows: dict[tuple[str, int], Row] = {}
+    refused: dict[tuple[str, int], str] = {}
     total = len(examples) * spec.epochs
 
     def keep(example_id: str, epoch: int, completion: str, extracted: str | None, details: Row) -> None:
         example = by_id[example_id]
-        image = os.path.relpath(example.images[0].path, out_dir) if example.images else None
-        rows[example_id, epoch] = to_row(example, epoch, completion, extracted, details, image)
-        progress({"checkpoint": checkpoint, "control": control, "done": len(rows), "total": total})
+        if "refused" in details:
+            refused[example_id, epoch] = details["refused"]
+        else:
+            image = os.path.relpath(example.images[0].path, out_dir) if example.images else None
+            rows[example_id, epoch] = to_row(example, epoch, completion, extracted, details, image)
+        done = len(rows) + len(refused)
+        progress({"checkpoint": checkpoint, "control": control, "done": done, "total": total})
 
     settings = {"checkpoint": checkpoint, "weights": weights, "suite": suite, "control": control}
-    settings |= {"split": spec.split, "prefix": prefix}
+    settings |= {
+        "split": spec.split,
+        "prefix": prefix,
+        **({"means": json.dumps(means, sort_keys=True)} if means else {}),
+    }
     fingerprint = _fingerprint([settings, asdict(params), spec.epochs, [asdict(example) for example in examples]])
     log_dir = out_dir / "inspect"
     found = _find_log(log_dir, fingerprint)
@@ -115,8 +135,12 @@ def evaluate(
             if sample.scores and sample.error is None:
                 score = next(iter(sample.scores.values()))
                 keep(str(sample.id), sample.epoch, sample.output.completion, score.answer, score.metadata or {})
-    if found is None or found[1].status != "success":
-        batcher = Batcher(sampler, params, expected=total - len(rows))
+    if found is None or found[1].status != "success" or len(rows) + len(refused) < total:
+        batcher: Batcher | Forwarder
+        if isinstance(sampler, ServedSampler):
+            batcher = Forwarder(sampler, params)
+        else:
+            batcher = Batcher(sampler, params, expected=total - len(rows))
         model = sampler_model(checkpoint, batcher, params, prefix, _CONNECTIONS)
         task = inspect_ai.Task(
             dataset=MemoryDataset([Sample(id=e.id, input=to_chat(e), target=e.gold) for e in examples], name=suite),
@@ -125,19 +149,38 @@ def evaluate(
             epochs=spec.epochs,
             name=f"{suite}-{checkpoint}-{control}",
         )
-        log = _run(task, model, log_dir, {**settings, "fingerprint": fingerprint}, found)
+        stops = isinstance(batcher, Batcher)
+        log = _run(task, model, log_dir, {**settings, "fingerprint": fingerprint}, found, fail_on_error=stops)
+        if batcher.failure is not None:
+            raise batcher.failure
         if log.status != "success":
-            if batcher.failure is not None:
-                raise batcher.failure
             if log.status == "cancelled":
                 raise KeyboardInterrupt
             raise StageFailed(log.error.message if log.error else f"The evaluation of {checkpoint} did not finish.")
-    assert len(rows) == total, "every sample of a finished log is kept"
-    ordered = [rows[e.id, epoch] for e in examples for epoch in range(1, spec.epochs + 1)]
+        if isinstance(batcher, Forwarder) and (missing := total - len(rows) - len(refused)):
+            raise RunError(
+                f"{missing:,} of {total:,} questions got no reply ({batcher.unanswered}): see to the server, and run "
+                "the same command again to ask for these alone."
+            )
+    assert len(rows) + len(refused) == total, "every sample of a finished log is kept"
+    asked = [(e.id, epoch) for e in examples for epoch in range(1, spec.epochs + 1)]
+    _tell_refused([(*key, refused[key]) for key in asked if key in refused], out_dir / REFUSED)
+    if not rows:
+        reason = next(iter(refused.values()))
+        raise ModelError(f"The server refused every question ({reason}): mend what it complains of.")
+    ordered = [rows[key] for key in asked if key in rows]
     cells = make_cells(ordered, checkpoint, control)
     write_atomic(out_dir / "samples.jsonl", "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in ordered))
     write_json(out_dir / "cells.json", cells)
     return cells
+
+
+def _tell_refused(refused: Sequence[tuple[str, int, str]], path: Path) -> None:
+    if not refused:
+        path.unlink(missing_ok=True)
+        return
+    lines = [json.dumps({"id": i, "epoch": epoch, "reason": reason}) + "\n" for i, epoch, reason in refused]
+    write_atomic(path, "".join(lines))
 
 
 def request_seed(example_id: str, epoch: int) -> int:
@@ -171,6 +214,9 @@ def judge(by_id: Mapping[str, Example], keep: Callable[[str, int, str, str | Non
     async def score(state: TaskState, target: Target) -> Score:
         example_id, completion = str(state.sample_id), state.output.completion
         example, details = by_id[example_id], dict(state.output.metadata or {})
+        if "refused" in details:
+            keep(example_id, state.epoch, "", None, details)
+            return Score.unscored(explanation=details["refused"], metadata=details)
         text = details["prefix"] + completion
         if VERIFIERS[example.verifier].isolated:
             verdict = await asyncio.to_thread(verify, example, text)
@@ -193,8 +239,10 @@ def _run(
     log_dir: Path,
     metadata: dict[str, Any],
     found: Found | None,
+    fail_on_error: bool,
 ) -> EvalLog:
-    """Runs the task, or what is left of it where an unfinished log was found."""
+    """Runs the task, or what is left of it where an unfinished log was found. Unless it fails on an error, the samples
+    that raise one are left, for a further run to ask again."""
     tasks: inspect_ai.Task | PreviousTask = task
     if found is not None:
         info, log, _ = found
@@ -206,7 +254,7 @@ def _run(
             metadata=metadata,
             max_connections=_CONNECTIONS,
             max_samples=_CONNECTIONS,
-            fail_on_error=True,
+            fail_on_error=fail_on_error,
             display="none",
             score_display=False,
             log_dir=str(log_dir),
