@@ -157,8 +157,10 @@ def failure(job: JobDir, code: int) -> Exception:
             return UserError(error["said"])
     ends = [(e["at"], e["rank"], f"failed with {e['said']}") for e in errors]
     for end in (end for path in folder.glob("exits-*.json") for end in read_json(path)):
-        if end["code"] < 0:
-            number = -end["code"]
+        number = -end["code"]
+        if number == signal.SIGTERM:  # torchrun ends the others so
+            continue
+        if number > 0:
             why = ", as systems do where memory runs out" if number == signal.SIGKILL else ""
             ends.append((end["at"] - _LATE_SECONDS, end["rank"], f"was ended by {signal.Signals(number).name}{why}"))
         elif end["rank"] not in {e["rank"] for e in errors}:

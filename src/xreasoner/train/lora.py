@@ -52,9 +52,11 @@ def gather(model: Any) -> dict[str, torch.Tensor] | None:
     of any other model. Every process has to call it."""
     if not isinstance(model, FSDPModule):
         return None
+    sharded = cast(Any, model)
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    weights: dict[str, Any] = get_model_state_dict(cast(torch.nn.Module, model), options=options)
-    return {name: tensor.float() for name, tensor in weights.items()}
+    weights: dict[str, Any] = get_model_state_dict(sharded, options=options)
+    tied = sharded.all_tied_weights_keys  # names of tensors that are there under another name
+    return {name: tensor.float() for name, tensor in weights.items() if name not in tied}
 
 
 def save_tower(

@@ -114,6 +114,7 @@ def _arguments(spec: SftSpec, folder: Path, seed: int, launch: LaunchSpec) -> SF
         weight_decay=spec.weight_decay,
         max_grad_norm=spec.max_grad_norm,
         **device_arguments(spec, launch),
+        ddp_find_unused_parameters=False,
         max_length=None,  # rows come cut
         dataset_kwargs={"skip_prepare_dataset": True},
         save_steps=spec.save_every_steps,
