@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from datasets import Dataset
 from grpo_tiny import make_tower
 from safetensors.torch import load_file
 
@@ -68,6 +69,9 @@ def test_two_processes_of_which_one_is_all_flat_do_not_hang(tower, tmp_path):
     code, records, err = run(tower, tmp_path, launcher=TWO, FLAT_RANK="1")
     assert code == 0, err
     assert [r["step"] for r in records] == [1, 2, 3, 4, 5]  # from process 0 alone
+    assert len(list((tmp_path / "tensorboard").iterdir())) == 1
+    kept = [Dataset.from_parquet(str(path), cache_dir=str(tmp_path)) for path in (tmp_path / "rollouts").iterdir()]
+    assert [sorted(set(rollouts["group"])) for rollouts in kept] == [[0, 2]] * 5  # a prompt of each of two updates
     for record in records:
         assert 0.5 <= record["flat_groups"] < 1
         assert record["sampler_trainer_gap"] < 1e-5
