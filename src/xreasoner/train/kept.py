@@ -1,6 +1,6 @@
 """Rollouts kept to be read: one Parquet file a rollout step, one row a rollout.
 
-    datasets.Dataset.from_parquet("runs/micro/stages/rl/rollouts/step-00012.parquet")
+    pandas.read_parquet("runs/micro/stages/rl/rollouts")  # all steps; or one file of it
 
 Columns: step (from 1), id (of the example), group (number of the prompt within the step), rollout (number within the
 group), question and completion (text), outcome, extracted, reward (null where the verifier failed), advantage (null
