@@ -28,16 +28,20 @@ from xreasoner.model.hub import resolve_model
 from xreasoner.pipeline.launch import slots
 from xreasoner.pipeline.steps import DETACH, PICTURES, Step, base_dir, is_prepared, paid_for, steps_of, up_to
 from xreasoner.pipeline.work import execute
+from xreasoner.rollout.open import check_sampler
 from xreasoner.runs import JobDir, RunDir, check_disk, folder_hash
+from xreasoner.train.tracking import check_trackers
 
 
 def preflight(recipe: Recipe, out: Path) -> None:
     """Everything that can be known to fail without a model in memory.
 
     Raises:
-        UserError: an unknown dataset, suite or family, a file that does not exist, a row that cannot be trained on, a
-            disk too full for the run.
+        UserError: an unknown dataset, suite, tracker or family, a package that is not installed, a file that does not
+            exist, a row that cannot be trained on, a disk too full for the run.
     """
+    check_trackers(recipe.launch)
+    check_sampler(recipe.launch)
     for stage in recipe.stages:
         check_stage_data(recipe, stage)
         for name in stage.data.decontaminate:

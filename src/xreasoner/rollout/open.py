@@ -1,12 +1,23 @@
-"""The sampler that a run's means choose, for a model in a folder."""
+"""The sampler that a run's means choose, for a model in a folder. Samplers are imported when they are opened: a run asks
+what it needs before it needs torch."""
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 from xreasoner.config import LaunchSpec
-from xreasoner.rollout.local import LocalSampler
+from xreasoner.errors import RecipeError
 from xreasoner.types import Sampler
+
+
+def check_sampler(launch: LaunchSpec) -> None:
+    """Raises RecipeError where the package of the sampler that `launch` names is not installed."""
+    if launch.rollout == "vllm" and importlib.util.find_spec("vllm") is None:
+        raise RecipeError(
+            "The recipe says `launch.rollout: vllm`, and vLLM is not installed: run `pip install 'xreasoner[vllm]'`, "
+            "or set `launch.rollout=local`."
+        )
 
 
 def open_sampler(
@@ -18,4 +29,6 @@ def open_sampler(
         from xreasoner.rollout.vllm import VllmSampler
 
         return VllmSampler.from_dir(folder, launch.vllm, min_pixels=min_pixels, max_pixels=max_pixels)
+    from xreasoner.rollout.local import LocalSampler
+
     return LocalSampler.from_dir(folder, min_pixels=min_pixels, max_pixels=max_pixels)
