@@ -14,6 +14,7 @@ from xreasoner.errors import UserError
 from xreasoner.runs import RunDir, check_disk
 
 _GB = 2**30
+SMALLER = "`xreasoner plan` says what fits: adapters, fsdp2, smaller micro-batches or budgets"
 
 
 def check_out(context: Context) -> Iterator[Finding]:
@@ -57,7 +58,7 @@ def check_devices(context: Context) -> Iterator[Finding]:
     for estimate in context.estimates(context.recipe) if context.estimates else ():
         told = f"`{estimate.stage}`: about {estimate.peak_bytes / _GB:.1f} GiB of {memory / _GB:.1f} GiB"
         if estimate.peak_bytes > memory:
-            yield failed(told, "see `xreasoner plan`: LoRA, fsdp2, smaller micro-batches or budgets")
+            yield failed(told, SMALLER)
         else:
             yield ok(told)
 
@@ -77,7 +78,10 @@ def check_launch(context: Context) -> Iterator[Finding]:
         before.append(failed("fsdp2 shares a model out among GPUs, and here is none", "set `launch.sharding: none`"))
     if launch.nodes > 1 and shutil.which("srun") is None:
         before.append(
-            failed(f"{launch.nodes} nodes are those of a Slurm job, and there is no srun", "run it within one")
+            failed(
+                f"{launch.nodes} nodes are those of a Slurm job, and there is no srun",
+                "start it where Slurm is, or set `launch.nodes: 1`",
+            )
         )
     if launch.rollout == "vllm" and importlib.util.find_spec("vllm") is None:
         before.append(failed("vLLM is not installed", "pip install 'xreasoner[vllm]', or set `launch.rollout: local`"))
@@ -99,18 +103,18 @@ def check_launch(context: Context) -> Iterator[Finding]:
 
 
 def _divided(stage: SftSpec | RlSpec, processes: int) -> Iterator[Finding]:
-    """The rule of train/grpo.py; SFT fills up what does not divide."""
-    micro = stage.micro_batch_sequences * processes
+    """The rule of train/grpo.py; SFT spreads any batch over its processes (train/order.py)."""
     if isinstance(stage, SftSpec):
-        if stage.batch_sequences % micro:
+        if stage.batch_sequences < processes:
             yield warning(
-                f"`{stage.name}`: a batch of {stage.batch_sequences} in micro-batches of {stage.micro_batch_sequences} "
-                f"on {processes} processes leaves some of them partly idle",
-                "choose a `micro_batch_sequences` that divides it",
+                f"`{stage.name}`: a batch of {stage.batch_sequences} leaves some of {processes} processes idle",
+                "raise `batch_sequences`, or lower `launch.processes`",
             )
         return
     each = stage.prompts_per_step * stage.rollouts_per_prompt // stage.updates_per_step
-    if stage.prompts_per_step % (stage.updates_per_step * processes) or each % micro:
+    if stage.prompts_per_step % (stage.updates_per_step * processes) or each % (
+        stage.micro_batch_sequences * processes
+    ):
         yield failed(
             f"`{stage.name}`: {stage.prompts_per_step} prompts x {stage.rollouts_per_prompt} rollouts cannot be "
             f"divided into {stage.updates_per_step} updates on {processes} processes in micro-batches of "

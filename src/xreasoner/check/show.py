@@ -39,9 +39,7 @@ def readable(text: str) -> str:
     >>> readable("\\x1b[31mred\\u202e\\n")
     '[31mred\\n'
     """
-    return "".join(
-        c for c in text.replace("\t", "    ") if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs", "Cf")
-    )
+    return "".join(c for c in text if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs", "Cf"))
 
 
 def summary(states: list[State]) -> Text:

@@ -97,7 +97,7 @@ def check_tags(context: Context) -> Iterator[Finding]:
     for tag in (THINK_OPEN, THINK_CLOSE, ANSWER_CLOSE):
         alone, spaced, ended = _ids(tokenizer, tag), _ids(tokenizer, f" {tag}"), _ids(tokenizer, f"{tag}\n")
         kind = "one token" if len(alone) == 1 else f"{len(alone)} tokens"
-        if len(alone) == 1 and alone[0] in tokenizer.all_special_ids:
+        if len(alone) == 1 and not tokenizer.decode(alone, skip_special_tokens=True):
             kind = "one special token, which servers leave out of texts unless asked for"
         yield ok(f"{tag} is {plain(alone)}, {kind}; after a space {plain(spaced)}, before a line break {plain(ended)}")
     missed = [name for name, ids in spellings(tokenizer).items() if not _seen(rule, ids)]
