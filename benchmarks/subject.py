@@ -54,8 +54,8 @@ def load_of(model: str, quick: bool) -> Load:
     load = LOADS[model]
     if not quick:
         return load
-    short = {"sft_steps": 3, "rl_steps": 2, "decoded": load.decoded // 4, "think": load.think // 4}
-    return replace(load, **short, tokens=load.tokens // 4, batch=2 * load.micro, prompts=4)
+    less = replace(load, tokens=load.tokens // 4, think=load.think // 4, decoded=load.decoded // 4)
+    return replace(less, sft_steps=3, rl_steps=2, batch=2 * load.micro, prompts=4)
 
 
 def write_vlm(model: str, folder: Path) -> None:
