@@ -13,8 +13,8 @@ from xreasoner.errors import RunError, StageFailed, UserError
 from xreasoner.jobs import Job, run_jobs
 
 
-def job(folder: Path, name: str, run, needs: tuple[str, ...] = ()) -> Job:
-    return Job(name, needs, run, folder / f"{name}.log", folder / f"{name}.jsonl")
+def job(folder: Path, name: str, run, needs: tuple[str, ...] = (), slots: int = 1) -> Job:
+    return Job(name, needs, run, folder / f"{name}.log", folder / f"{name}.jsonl", slots)
 
 
 def quiet(running, done) -> None:
@@ -39,6 +39,16 @@ def make_a_mistake() -> None:
 
 def crash() -> None:
     raise RuntimeError("boom")
+
+
+def fail_with_a_sentence() -> None:
+    raise StageFailed("rank 1 was\nended.")
+
+
+def leave_a_child_and_die(pid: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    pid.write_text(str(child.pid))
+    kill_myself()
 
 
 def kill_myself() -> None:
@@ -67,6 +77,44 @@ def test_needs_come_first_and_the_list_decides_ties(tmp_path: Path) -> None:
     assert set(seconds) == {"late", "early", "last"}
 
 
+def note_gpus(folder: Path, name: str, others: int) -> None:
+    """Writes down which GPUs a job sees, and stays until so many others have."""
+    (folder / f"{name}.gpus").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "any"))
+    wait_for(lambda: len(list(folder.glob("*.gpus"))) > others)
+
+
+def gpus_of(folder: Path, *names: str) -> list[str]:
+    return [(folder / f"{name}.gpus").read_text() for name in names]
+
+
+def test_jobs_at_work_have_gpus_of_their_own(tmp_path: Path) -> None:
+    jobs = [job(tmp_path, n, partial(note_gpus, tmp_path, n, 2)) for n in "abc"]  # none ends before all have begun
+    run_jobs(jobs, 3, quiet, gpus=["4", "GPU-x", "7"])
+    assert sorted(gpus_of(tmp_path, *"abc")) == ["4", "7", "GPU-x"]
+
+
+def test_a_job_of_several_gpus_waits_for_them_and_nothing_overtakes_it(tmp_path: Path) -> None:
+    jobs = [
+        job(tmp_path, "one", partial(note_gpus, tmp_path, "one", 0)),
+        job(tmp_path, "all", partial(note_gpus, tmp_path, "all", 1), slots=2),
+        job(tmp_path, "late", partial(note_gpus, tmp_path, "late", 2)),
+    ]
+    together: list[int] = []
+    run_jobs(jobs, 3, lambda running, done: together.append(len(running)), gpus=["0", "1"])
+    assert max(together) == 1
+    one, both, late = gpus_of(tmp_path, "one", "all", "late")
+    assert one in ("0", "1")
+    assert sorted(both.split(",")) == ["0", "1"]
+    assert late in ("0", "1")
+
+
+def test_without_gpus_jobs_take_workers_alone(tmp_path: Path) -> None:
+    jobs = [job(tmp_path, n, partial(note_gpus, tmp_path, n, 1)) for n in "ab"]
+    run_jobs(jobs, 2, quiet)
+    assert gpus_of(tmp_path, "a", "b") == [os.environ.get("CUDA_VISIBLE_DEVICES", "any")] * 2
+    run_jobs([job(tmp_path, "c", partial(note_gpus, tmp_path, "c", 2), slots=8)], 1, quiet)  # processes share a CPU
+
+
 def test_progress_is_seen_and_torn_lines_wait(tmp_path: Path) -> None:
     seen = []
     one = job(tmp_path, "a", partial(tell_in_pieces, tmp_path / "a.jsonl"))
@@ -77,6 +125,8 @@ def test_progress_is_seen_and_torn_lines_wait(tmp_path: Path) -> None:
 def test_a_users_mistake_and_a_crash_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^mend the path\.$"):
         run_jobs([job(tmp_path, "m", make_a_mistake)], 1, quiet)
+    with pytest.raises(StageFailed, match=r"^rank 1 was ended\.$"):
+        run_jobs([job(tmp_path, "f", fail_with_a_sentence)], 1, quiet)
     with pytest.raises(StageFailed, match=r"exit code 1.*boom"):
         run_jobs([job(tmp_path, "c", crash)], 1, quiet)
     with pytest.raises(StageFailed, match="SIGKILL"):
@@ -101,6 +151,13 @@ def test_one_failure_ends_the_others(tmp_path: Path) -> None:
     broken = job(tmp_path, "broken", partial(crash_after, pid))
     with pytest.raises(StageFailed):
         run_jobs([slow, broken], 2, quiet)
+    wait_for(lambda: not alive(int(pid.read_text())))
+
+
+def test_what_a_killed_worker_has_started_ends_with_it(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    with pytest.raises(StageFailed, match="SIGKILL"):
+        run_jobs([job(tmp_path, "k", partial(leave_a_child_and_die, pid))], 1, quiet)
     wait_for(lambda: not alive(int(pid.read_text())))
 
 
