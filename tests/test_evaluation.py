@@ -1,12 +1,28 @@
 """One model's evaluation outside of a recipe: what it is asked with, and what it finds before a model is loaded."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent / "rollout"))
+sys.path.insert(0, str(Path(__file__).parent / "model"))
+from released import into_hub_cache, write_released
+from served_model import Abilities, ModelServer, tiny
+
 from xreasoner import config
-from xreasoner.errors import DataError, ModelError, RecipeError
-from xreasoner.evaluation import default_spec, evaluate_model
+from xreasoner.errors import DataError, ModelError, RecipeError, RunError
+from xreasoner.eval import benchmarks
+from xreasoner.eval.benchmarks import Benchmark
+from xreasoner.evaluation import Asked, default_spec, evaluate_model
+from xreasoner.prompts import TRAINING, render
+from xreasoner.rollout import served
+from xreasoner.rollout.endpoint import Patience
+from xreasoner.types import Example, Image, Message
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -52,3 +68,201 @@ def test_what_cannot_be_evaluated_leaves_nothing(
     with pytest.raises(error, match=word):
         evaluate_model(data / "nowhere", suite, image, None, 1, out)
     assert not out.exists()
+
+
+def test_budgets_that_are_asked_for() -> None:
+    spec = default_spec("micro", None, 1, Asked(think_budget=4096))
+    assert (spec.think_budget, spec.answer_budget) == (4096, 6)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"rollout": "sglang"}, "choose one of local, vllm"),
+        ({"rollout": "vllm", "endpoint": "http://h"}, "leave --rollout out"),
+        ({"tokenizer": "x"}, "--tokenizer is for a model at an --endpoint"),
+    ],
+)
+def test_options_that_do_not_go_together(options: dict[str, Any], word: str) -> None:
+    with pytest.raises(RecipeError, match=word):
+        Asked(**options)
+
+
+@pytest.fixture
+def pictured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A suite of six questions, two of them about a picture, one of these the longest."""
+
+    def load(split: Any, images: Path, limit: int | None) -> list[Example]:
+        import PIL.Image
+
+        images.mkdir(parents=True, exist_ok=True)
+        PIL.Image.new("RGB", (60, 90), "red").save(images / "a.png")
+        found = []
+        for i in range(6):
+            text = render(TRAINING, f"q{i} " + "x" * (90 if i == 5 else i))
+            content = (Image(str(images / "a.png")), text) if i > 3 else text
+            tags = {"domain": "math", "modality": "image" if i > 3 else "text"}
+            found.append(Example(f"e{i}", (Message("user", content),), "1", "exact", tags=tags))
+        return found
+
+    monkeypatch.setitem(benchmarks.BENCHMARKS, "own", Benchmark("own", load, "", "", budgets=(8, 4)))
+    monkeypatch.setitem(benchmarks.SUITES, "own", ("own",))
+
+
+@pytest.fixture
+def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    from types import SimpleNamespace
+
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    model, tokenizer = tiny()
+    eyes = SimpleNamespace(image_processor=Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=28 * 28 * 4096))
+    (tmp_path / "seen").mkdir()
+    quick = Patience(tries=1, first_wait_seconds=0.01, longest_wait_seconds=0.02, request_seconds=20)
+    monkeypatch.setattr(served.ServedSampler.__init__, "__kwdefaults__",
+                        {**served.ServedSampler.__init__.__kwdefaults__, "patience": quick})  # fmt: skip
+    return lambda abilities: ModelServer(model, tokenizer, eyes, abilities, tmp_path / "seen")
+
+
+def evaluated(server: ModelServer, out: Path, name: str = "m", **options: Any) -> tuple[list[Any], dict[str, Any]]:
+    evaluate_model(name, "own", "real", None, 1, out, Asked(endpoint=server.url, **options))
+    return json.loads((out / "cells.json").read_text()), json.loads((out / "evaluation.json").read_text())
+
+
+def test_a_served_model_is_evaluated_as_its_preset_says(
+    serve: Any, pictured: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serve(Abilities()) as server:
+        cells, about = evaluated(server, tmp_path / "out", "microsoft/X-Reasoner-7B")
+        asked = [body for path, body in server.asked if "image_url" in str(body)]
+        n = len(server.asked)
+        again, _ = evaluated(server, tmp_path / "out", "microsoft/X-Reasoner-7B")
+        assert (again, len(server.asked)) == (cells, n + 4)  # the probes alone
+    assert {(c["checkpoint"], c["modality"], c["n"]) for c in cells} == {
+        ("X-Reasoner-7B", "text", 4),
+        ("X-Reasoner-7B", "image", 2),
+    }
+    parts = asked[0]["messages"][0]["content"]
+    assert [part["type"] for part in parts] == ["text", "image_url", "text"]
+    assert parts[0]["text"] == TRAINING.partition("{{")[0]
+    import PIL.Image
+
+    sizes = {PIL.Image.open(path).size for path in (tmp_path / "seen").iterdir()}
+    assert sizes == {(420, 644)}  # 60 x 90 made larger to 512 x 512 pixels at least, in steps of 28
+    assert about["means"] == {
+        "endpoint": server.url, "model": "microsoft/X-Reasoner-7B", "protocol": "continued chat",
+        "preset": "microsoft/X-Reasoner-7B", "min_pixels": 262144, "max_pixels": 262144,
+    }  # fmt: skip
+    out = capsys.readouterr().out
+    assert "preset microsoft/X-Reasoner-7B: pictures of 262,144 to 262,144 pixels" in out
+    assert "X-Reasoner-7B: 8 tokens to think, 4 to answer" in out
+    assert "server: continued chat" in out
+
+
+def test_what_a_person_says_outdoes_the_preset(serve: Any, pictured: None, tmp_path: Path) -> None:
+    name = "microsoft/X-Reasoner-7B"
+    with serve(Abilities()) as server:
+        _, about = evaluated(server, tmp_path / "small", name, max_pixels=1000)
+        assert (about["means"]["min_pixels"], about["means"]["max_pixels"]) == (1000, 1000)
+        _, about = evaluated(server, tmp_path / "none", name, preset="none")
+        assert not {"min_pixels", "preset"} & set(about["means"])
+        _, about = evaluated(server, tmp_path / "copy", "some-copy", preset=name)
+        assert about["means"]["preset"] == name
+
+
+def test_other_means_have_another_folder(serve: Any, pictured: None, data: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(data)
+    with serve(Abilities()) as server:
+        for options in ({}, {"think_budget": 5}, {"max_pixels": 999}):
+            evaluate_model("../m:7b", "own", "real", None, 1, None, Asked(endpoint=server.url, **options))
+    folders = sorted(path.name for path in (data / "runs").iterdir())
+    assert len(folders) == 3
+    assert all(name.startswith("eval-m-7b-") for name in folders)
+
+
+def test_a_refused_question_is_named_and_in_no_number(
+    serve: Any, pictured: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def short(path: str, body: Any, reply: Any) -> Any:
+        return (400, {"error": {"message": "too long"}}) if "x" * 80 in str(body) else reply
+
+    with serve(Abilities(change=short)) as server:
+        for _ in range(2):  # the second time it only reads
+            cells, _ = evaluated(server, tmp_path / "out")
+            n = len(server.asked)
+    assert {(c["modality"], c["n"]) for c in cells} == {("text", 4), ("image", 1)}
+    refused = [json.loads(line) for line in (tmp_path / "out" / "refused.jsonl").read_text().splitlines()]
+    assert refused == [{"id": "e5", "epoch": 1, "reason": "it refused the question (400: too long)"}]
+    assert sum("x" * 80 in str(body) for _, body in server.asked) == 1
+    assert "e5" not in (tmp_path / "out" / "samples.jsonl").read_text()
+    out = capsys.readouterr().out
+    assert "the server refused 1 questions, which are in no number above" in out
+    assert "e5: it refused the question (400: too long)" in out
+    assert n == len(server.asked)
+
+
+def test_a_server_that_refuses_all(serve: Any, pictured: None, tmp_path: Path) -> None:
+    def never(path: str, body: Any, reply: Any) -> Any:
+        return (400, {"error": {"message": "no"}}) if "Here is the question" in str(body) else reply
+
+    with (
+        serve(Abilities(change=never)) as server,
+        pytest.raises(ModelError, match=r"refused every question \(.*400: no"),
+    ):
+        evaluated(server, tmp_path / "out")
+    assert not (tmp_path / "out" / "cells.json").exists()
+
+
+def test_questions_without_a_reply_are_asked_again(serve: Any, pictured: None, tmp_path: Path) -> None:
+    broken = True
+
+    def sometimes(path: str, body: Any, reply: Any) -> Any:
+        return b"<html>busy" if broken and ("q1 " in str(body) or "q4 " in str(body)) else reply
+
+    with serve(Abilities(change=sometimes)) as server:
+        with pytest.raises(RunError, match=r"2 of 6 questions got no reply \(a reply that is not what was asked for"):
+            evaluated(server, tmp_path / "out")
+        assert not (tmp_path / "out" / "cells.json").exists()
+        broken, n = False, len(server.asked)
+        cells, _ = evaluated(server, tmp_path / "out")
+        asked = server.asked[n + 4 :]
+    assert sum(c["n"] for c in cells) == 6
+    assert all("q1 " in str(body) or "q4 " in str(body) for _, body in asked)
+
+
+def test_a_key_that_is_refused_ends_the_evaluation(serve: Any, pictured: None, tmp_path: Path) -> None:
+    def never(path: str, body: Any, reply: Any) -> Any:
+        return (401, {"error": {"message": "no"}}) if "q3 " in str(body) else reply
+
+    with (
+        serve(Abilities(change=never)) as server,
+        pytest.raises(ModelError, match="environment variable OPENAI_API_KEY"),
+    ):
+        evaluated(server, tmp_path / "out", at_once=1)
+
+
+def test_a_server_that_is_not_there(pictured: None, tmp_path: Path, serve: Any) -> None:
+    with serve(Abilities()) as server:
+        pass
+    with pytest.raises(ModelError, match=r"answers no question .*no connection\).*: start it"):
+        evaluated(server, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_released_model_by_its_hub_id(tmp_path: Path) -> None:
+    """A random model in the released one's files, in the Hub's cache, with the network off."""
+    (tmp_path / "made").mkdir()
+    write_released(tmp_path / "made")
+    into_hub_cache(tmp_path / "made", tmp_path / "hub", "microsoft/X-Reasoner-7B")
+    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "xreasoner.cli", "eval", "microsoft/X-Reasoner-7B", "--suite", "micro"]
+    command += ["--limit", "1", "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "preset microsoft/X-Reasoner-7B: pictures of 262,144 to 262,144 pixels" in done.stdout
+    about = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert about["means"] == {"preset": "microsoft/X-Reasoner-7B", "min_pixels": 262144, "max_pixels": 262144}
+    cells = json.loads((tmp_path / "out" / "cells.json").read_text())
+    assert {c["modality"] for c in cells} == {"text", "image", "chart"}
+    assert {c["checkpoint"] for c in cells} == {"X-Reasoner-7B"}

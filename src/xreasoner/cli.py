@@ -109,18 +109,30 @@ def _report(runs: list[Path], folder: Path | None = None, each: bool = True) -> 
 
 @app.command(name="eval")
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="a VLM's folder")],
+    model: Annotated[str, typer.Argument(help="a VLM's folder, a hub id, or a name at --endpoint")],
     suite: Annotated[str, typer.Option(help="a suite of benchmarks, such as micro")] = "micro",
     image: ImageOption = "real",
     limit: Annotated[int | None, typer.Option(min=1, help="problems a cell, at most")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="samples of every problem")] = 1,
     out: Annotated[Path | None, typer.Option(help="default: runs/eval-MODEL-SUITE-IMAGE")] = None,
+    think_budget: Annotated[int | None, typer.Option(min=1, help="tokens, then thoughts are closed by force")] = None,
+    answer_budget: Annotated[int | None, typer.Option(min=1, help="tokens for the answer after them")] = None,
+    max_pixels: Annotated[int | None, typer.Option(min=1, help="larger pictures are made smaller")] = None,
+    preset: Annotated[str | None, typer.Option(help="a model's, such as microsoft/X-Reasoner-7B; or none")] = None,
+    rollout: Annotated[str, typer.Option(help="what samples: local or vllm")] = "local",
+    endpoint: Annotated[str | None, typer.Option(help="an OpenAI-compatible server: http://localhost:8000/v1")] = None,
+    tokenizer: Annotated[str | None, typer.Option(help="folder or hub id of the served model's tokenizer")] = None,
+    key_variable: Annotated[str, typer.Option(help="environment variable with its key")] = "OPENAI_API_KEY",
+    at_once: Annotated[int, typer.Option(min=1, help="requests at the same time")] = 32,
 ) -> None:
     """Evaluate a model on a suite. The same command again completes a broken evaluation."""
-    from xreasoner.evaluation import evaluate_model
+    from xreasoner.evaluation import Asked, evaluate_model
 
     with _interruptible():
-        evaluate_model(model, suite, image, limit, epochs, out)
+        asked = Asked(
+            think_budget, answer_budget, max_pixels, preset, rollout, endpoint, tokenizer, key_variable, at_once
+        )
+        evaluate_model(model, suite, image, limit, epochs, out, asked)
 
 
 @app.command()

@@ -223,7 +223,7 @@ def test_another_vocabulary_is_noticed(bytes_model: Any, serve: Any, folders: di
     [
         ("completions", Abilities(completions=False), "takes no raw completions"),
         ("chat", Abilities(continues=False), "cannot continue a turn"),
-        ("auto", Abilities(chat=False, completions=False), "answers no question of one word: .*404"),
+        ("auto", Abilities(chat=False, completions=False), r"answers no question of one word \(.*404"),
     ],
 )
 def test_what_is_insisted_on_and_cannot_be(

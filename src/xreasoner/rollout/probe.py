@@ -45,7 +45,10 @@ async def probe(completions: Completions | None, chat: Chat, wanted: Protocol) -
         text, in_ids = await _completions(replace(completions, probing=True), notes)
     talk = await _chat(replace(chat, probing=True), wanted, notes)
     if text is None and talk is None:
-        raise ModelError(f"The server at {chat.endpoint.url} answers no question of one word: {' '.join(notes)}")
+        raise ModelError(
+            f"The server at {chat.endpoint.url} answers no question of one word ({' '.join(notes)}): start it, name a "
+            "model that it serves, or mend the address (it often ends in /v1)."
+        )
     if wanted == "completions" and text is None:
         raise ModelError(f"The server takes no raw completions: {' '.join(notes) or 'name the tokenizer.'}")
     if wanted == "chat" and not (talk and talk.continues):
