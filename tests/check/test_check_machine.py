@@ -1,6 +1,7 @@
 """The run's folder, disk, devices, launch and teachers."""
 
 import errno
+import importlib.util
 import json
 import shutil
 import threading
@@ -95,15 +96,15 @@ SHARDED = ("rl.think_budget=20", "launch.processes=2", "launch.sharding=fsdp2", 
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        (SHARDED, ["fsdp2 shares a model out among GPUs", "vLLM is not installed"]),
-        (("launch.nodes=2",), ["there is no srun"]),
+        (SHARDED, ["torch finds none here", "vLLM is not installed"]),
+        (("launch.nodes=2",), ["no srun"]),
         (("launch.trackers=[tensorbord]",), ["did you mean tensorboard"]),
         (("launch.processes=3",), ["cannot be divided into 2 updates on 3 processes"]),
         (("launch.nodes=3", "launch.trackers=[nothing]"), ["srun", "nothing", "on 3 processes"]),
     ],
 )
 def test_launch_arguments_that_cannot_be(overrides, says, found, monkeypatch):
-    monkeypatch.setattr(machine.importlib.util, "find_spec", lambda name: None if name == "vllm" else object())
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "vllm" else object())
     monkeypatch.setattr(machine.shutil, "which", lambda name: None)
     wrong = [text for _, state, text in found("launch", *overrides) if state == "failed"]
     assert len(wrong) == len(says)
@@ -113,7 +114,7 @@ def test_launch_arguments_that_cannot_be(overrides, says, found, monkeypatch):
 def test_more_processes_than_gpus(found, monkeypatch):
     gpus(monkeypatch, 2)
     told = found("launch", "launch.processes=4", "launch.workers=1")
-    assert ("failed", "4 processes on 2 GPUs set `launch.processes: 2` or fewer") in [told_[1:] for told_ in told]
+    assert ("failed", "4 processes on 2 GPUs set `launch.processes=2` or fewer") in [told_[1:] for told_ in told]
 
 
 def test_launch_arguments_that_can_be(found, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import tempfile
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from xreasoner.check.finding import Context, Finding, failed, ok, warning
 from xreasoner.config import RlSpec, SftSpec
 from xreasoner.errors import UserError
+from xreasoner.rollout.open import check_sampler
 from xreasoner.runs import RunDir, check_disk
 
 _GB = 2**30
@@ -67,30 +67,22 @@ def check_launch(context: Context) -> Iterator[Finding]:
     """Processes, sharding, the sampler, trackers, and batches that divide."""
     import torch
 
+    from xreasoner.train.devices import require_devices
     from xreasoner.train.tracking import check_trackers
 
     launch, gpus, before = context.recipe.launch, torch.cuda.device_count(), list[Finding]()
     if gpus and launch.processes > gpus:
-        before.append(
-            failed(f"{launch.processes} processes on {gpus} GPUs", f"set `launch.processes: {gpus}` or fewer")
-        )
-    if launch.sharding == "fsdp2" and not gpus:
-        before.append(failed("fsdp2 shares a model out among GPUs, and here is none", "set `launch.sharding: none`"))
+        before.append(failed(f"{launch.processes} processes on {gpus} GPUs", f"set `launch.processes={gpus}` or fewer"))
     if launch.nodes > 1 and shutil.which("srun") is None:
-        before.append(
-            failed(
-                f"{launch.nodes} nodes are those of a Slurm job, and there is no srun",
-                "start it where Slurm is, or set `launch.nodes: 1`",
-            )
-        )
-    if launch.rollout == "vllm" and importlib.util.find_spec("vllm") is None:
-        before.append(failed("vLLM is not installed", "pip install 'xreasoner[vllm]', or set `launch.rollout: local`"))
+        mend = "start the run inside a Slurm job of that many nodes, or set `launch.nodes=1`"
+        before.append(failed(f"{launch.nodes} nodes, and no srun", mend))
     if launch.rollout == "vllm" and not gpus:
         before.append(warning("vLLM without a GPU needs a build of it for CPUs"))
-    try:
-        check_trackers(launch)
-    except UserError as error:
-        before.append(failed(str(error)))
+    for can_be in (require_devices, check_sampler, check_trackers):
+        try:
+            can_be(launch)
+        except UserError as error:
+            before.append(failed(str(error)))
     for stage in context.recipe.training:
         before += _divided(stage, launch.processes * launch.nodes)
     cores, busy = os.cpu_count() or 1, launch.threads * max(launch.workers, launch.processes)
