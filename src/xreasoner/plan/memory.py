@@ -5,7 +5,7 @@ The two entries, which benchmarks and tests hold against what they measure:
     stage_peak(sizes: Sizes, stage: SftSpec | RlSpec, lengths: Lengths, launch: LaunchSpec = LaunchSpec(), *,
                device: "cpu" | "cuda" = "cuda", memory: int | None = None) -> Peak
     sampling_peak(sizes: Sizes, lengths: Lengths, rows: int = 256, *, weight_bytes: int = 2, images: int = 0,
-                  device: "cpu" | "cuda" = "cuda") -> Peak
+                  vision: bool = True, device: "cpu" | "cuda" = "cuda") -> Peak
 
 `sizes` is `plan.sizes.sizes_of(config)` of the VLM's (or a causal LM's) transformers configuration; `lengths` the
 longest prompt and row [tokens] of any micro-batch; `memory` a device's bytes, which only vLLM's share needs.
@@ -96,7 +96,7 @@ def stage_peak(
     device: Device = "cuda",
     memory: int | None = None,
 ) -> Peak:
-    """The peak of one process of a stage of training (under `offload` of its GPU: the CPU's memory holds the shares)."""
+    """The peak of one process of a stage of training (under `offload` of its GPU; the CPU holds the shares)."""
     return max(moments(sizes, stage, lengths, launch, device=device, memory=memory), key=lambda peak: peak.total)
 
 
@@ -224,13 +224,14 @@ def sampling_peak(
     *,
     weight_bytes: int = 2,
     images: int = 0,
+    vision: bool = True,
     device: Device = "cuda",
 ) -> Peak:
-    """The peak of a model that only answers: an evaluation, or a teacher. `weight_bytes` is its data type's; `images`
-    the image tokens of a prompt (they belong to `lengths` too), all distinct."""
+    """The peak of a model that only answers: an evaluation, or a teacher, which is a tower without `vision`.
+    `weight_bytes` is its data type's; `images` the image tokens of a prompt (they belong to `lengths` too), all
+    distinct."""
     mode: Mode = "float32" if weight_bytes == 4 else "bfloat16"
-    vision = sizes.vision if images else 0
-    parts = {"weights": (sizes.tower + vision) * weight_bytes}
+    parts = {"weights": (sizes.tower + (sizes.vision if vision else 0)) * weight_bytes}
     parts |= _sampling(sizes, lengths, rows, rows, mode, device)
     patches = rows * images * sizes.patches_a_token
     seen = patches * (sizes.patch * 4 + sizes.vision_wide * weight_bytes)

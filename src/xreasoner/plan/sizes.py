@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xreasoner.errors import ModelError
 from xreasoner.model.families import FAMILIES, read_config
+
+MICRO_BASE = Path(__file__).parents[1] / "micro" / "assets" / "base"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def base_config(base: str) -> tuple[Any, str]:
 
     if base in SHAPES and not Path(base).is_dir():
         return config_of(base), "model/shapes.py"
-    folder = Path(__file__).parents[1] / "micro" / "assets" / "base" if base == "micro" else _folder(base)
+    folder = MICRO_BASE if base == "micro" else _folder(base)
     read_config(folder)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
@@ -134,8 +137,6 @@ def base_config(base: str) -> tuple[Any, str]:
 
 def _folder(base: str) -> Path:
     """Where the base's config.json lies."""
-    import re
-
     path = Path(base).expanduser()
     if path.is_dir():
         return path
