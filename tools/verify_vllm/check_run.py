@@ -1,5 +1,5 @@
-"""`xreasoner run` of a small recipe after recipes/micro.yaml: RL by the local sampler and by colocated vLLM from the same
-SFT, the latter in one process, in two, and with one engine shared by two; then a whole run through vLLM."""
+"""`xreasoner run` of a small recipe after recipes/micro.yaml: RL by the local sampler and by colocated vLLM from the
+same SFT, the latter in one process, in two, and with one engine shared by two; then a whole run through vLLM."""
 
 from __future__ import annotations
 

@@ -34,10 +34,11 @@ def check(name: str, folder: Path) -> list[dict[str, Any]]:
     folder.mkdir()
     log = folder.with_suffix(".log")
     command = [sys.executable, HERE / f"check_{name}.py", folder]
+    settings = SETTINGS | ({"VLLM_ENABLE_V1_MULTIPROCESSING": "1"} if name == "served" else {})  # a server has two
     with log.open("wb") as out:
         try:
             code = subprocess.run(
-                command, env=os.environ | SETTINGS, stdout=out, stderr=subprocess.STDOUT, timeout=LIMIT_SECONDS
+                command, env=os.environ | settings, stdout=out, stderr=subprocess.STDOUT, timeout=LIMIT_SECONDS
             ).returncode
         except subprocess.TimeoutExpired:
             code = -1
