@@ -9,7 +9,9 @@ STAMP := $(VENV)/.installed
 # Packages that are to have other versions than in constraints.txt, and which ones.
 INSTEAD ?=
 
-.PHONY: micro test test-slow test-oldest check clean
+VLLM_VENV := .venv-vllm
+
+.PHONY: micro test test-slow test-oldest check verify-vllm clean
 
 micro: $(STAMP)
 	$(BIN)/xreasoner run recipes/micro.yaml
@@ -45,4 +47,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) .venv-oldest runs
+	rm -rf $(VENV) .venv-oldest $(VLLM_VENV) runs
