@@ -169,7 +169,8 @@ def fsdp(bench: Bench) -> list[Figure]:
         [*command, "benchmarks.phases", json.dumps(mine), str(out)], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise RuntimeError((done.stderr.strip().splitlines() or ["torchrun failed"])[-1])
+        told = [line for line in done.stderr.splitlines() if "Error: " in line and "ChildFailed" not in line]
+        raise RuntimeError((told or ["torchrun failed"])[-1])
     return [Figure(**{k: v for k, v in figure.items() if k != "ratio"}) for figure in json.loads(out.read_text())]
 
 
