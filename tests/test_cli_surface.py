@@ -36,6 +36,7 @@ SURFACE = {
     ],
     "audit": ["--json", "--path", "name"],
     "check": ["--out", "overrides", "recipe"],
+    "plan": ["--gpu-memory", "--gpus", "--json", "overrides", "recipe"],
     "score": ["--out", "answers"],
     "distill": [
         "--answer-budget",
@@ -93,6 +94,8 @@ def timed(*arguments: str) -> tuple[subprocess.CompletedProcess[str], float]:
         (["run", str(RECIPES / "micro.yaml"), "sft.data.options.steps=[9]"], 2, "steps"),
         (["run", str(RECIPES / "micro.yaml"), "sft.data.options.p_ramble=often"], 2, "wrong kind"),
         (["report", "nowhere"], 2, "nowhere"),
+        (["plan", "--help"], 0, "--gpus"),
+        (["plan", str(RECIPES / "micro.yaml"), "--gpu-memory", "much"], 2, "80GB"),
         (["audit", "gsm9k"], 2, "gsm8k"),
         (["audit", "jsonl"], 2, "path"),
         (["score", "nowhere.jsonl", "--out", "out.jsonl"], 2, "nowhere.jsonl"),

@@ -162,6 +162,20 @@ def check(
 
 
 @app.command()
+def plan(
+    recipe: Annotated[Path, typer.Argument(help="a recipe file, such as recipes/x-reasoner.yaml")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, such as rl.kl_coef=0")] = None,
+    gpus: Annotated[int | None, typer.Option(min=1, max=100_000, help="default: the recipe's launch")] = None,
+    gpu_memory: Annotated[str | None, typer.Option(help="of each, as 80GB or 40GiB; default: this machine's")] = None,
+    json: Annotated[Path | None, typer.Option(help="write the figures to this file too")] = None,
+) -> None:
+    """Tell what a recipe will need: memory by stage, tokens, FLOPs, hours, disk; and what to change if it is a lot."""
+    from xreasoner.plan import plan_command
+
+    plan_command(recipe, overrides or [], gpus, gpu_memory, json)
+
+
+@app.command()
 def score(
     answers: Annotated[Path, typer.Argument(help="JSONL rows with text, gold, kind (math, choice or number)")],
     out: Annotated[Path, typer.Option(help="the same rows with outcome, extracted and method")],

@@ -18,19 +18,19 @@ def plan_command(
     from rich.console import Console
 
     from xreasoner import config
-    from xreasoner.data.stages import check_stage_data
     from xreasoner.plan.machine import machine_of, parse_memory
 
     loaded = config.load(recipe, overrides)
     if gpu_memory is not None:
-        parse_memory(gpu_memory)  # nonsense is told before torch is imported
-    for stage in loaded.stages:
-        check_stage_data(loaded, stage)
+        parse_memory(gpu_memory)  # nonsense is told before anything heavy is imported
 
+    from xreasoner.data.stages import check_stage_data
     from xreasoner.files import write_json
     from xreasoner.plan.estimate import make_plan
     from xreasoner.plan.show import show
 
+    for stage in loaded.stages:
+        check_stage_data(loaded, stage)
     made = make_plan(loaded, machine_of(loaded.launch, gpus, gpu_memory), _tokenizer(loaded.model.base))
     show(made, Console())
     if json_file is not None:

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from xreasoner.config import DistillSpec, LaunchSpec, Recipe, RlSpec, SftSpec, TeacherSpec, kind_of
-from xreasoner.plan.activations import Device
 from xreasoner.plan.compute import Work, answering_work, stage_work
 from xreasoner.plan.disk import disk_bytes
 from xreasoner.plan.fit import Change, advice, largest_micro_batch, ways
@@ -135,8 +134,7 @@ def _answering(
         held = (sizes.tower + (sizes.vision if vision else 0)) * width
         return Peak("vLLM takes its share", {"weights": held, "cache": max(0, share - held)})
     rows = min(SAMPLED_TOGETHER, load.rows)
-    device: Device = machine.device
-    return sampling_peak(sizes, load.lengths, rows, weight_bytes=width, images=images, vision=vision, device=device)
+    return sampling_peak(sizes, load.lengths, rows, weight_bytes=width, images=images, vision=vision)
 
 
 def _own_way(launch: LaunchSpec) -> str:

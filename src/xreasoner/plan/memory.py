@@ -5,7 +5,7 @@ The two entries, which benchmarks and tests hold against what they measure:
     stage_peak(sizes: Sizes, stage: SftSpec | RlSpec, lengths: Lengths, launch: LaunchSpec = LaunchSpec(), *,
                device: "cpu" | "cuda" = "cuda", memory: int | None = None) -> Peak
     sampling_peak(sizes: Sizes, lengths: Lengths, rows: int = 256, *, weight_bytes: int = 2, images: int = 0,
-                  vision: bool = True, device: "cpu" | "cuda" = "cuda") -> Peak
+                  vision: bool = True) -> Peak
 
 `sizes` is `plan.sizes.sizes_of(config)` of the VLM's (or a causal LM's) transformers configuration; `lengths` the
 longest prompt and row [tokens] of any micro-batch; `memory` a device's bytes, which only vLLM's share needs.
@@ -32,6 +32,7 @@ from xreasoner.plan.activations import (
     kept_bytes,
     layer_bytes,
     layer_work,
+    stream,
     width,
 )
 from xreasoner.plan.sizes import Sizes
@@ -148,7 +149,7 @@ def moments(
         else:
             rows = min(SAMPLED_TOGETHER, stage.prompts_per_step * stage.rollouts_per_prompt // world)
             distinct = -(-rows // stage.rollouts_per_prompt)
-            sampling = _sampling(sizes, lengths, rows, distinct, mode, device)
+            sampling = max((parts for _, parts in _sampling(sizes, lengths, rows, distinct, mode)), key=_total)
             found.append(Peak("rollout", {**held, "casts": casts, **sampling}))
     return [Peak(peak.moment, {name: n for name, n in peak.parts.items() if n}) for peak in found]
 
@@ -204,17 +205,25 @@ def cache_bytes_a_token(sizes: Sizes, mode: Mode = "bfloat16") -> int:
     return sizes.layers * sizes.kv * (key + value)
 
 
-def _sampling(sizes: Sizes, lengths: Lengths, rows: int, distinct: int, mode: Mode, device: Device) -> dict[str, int]:
-    """The cache when every row is at its longest, with one layer's buffers twice, for they are copied to grow; and what
-    a step of decoding or the prefill of `distinct` prompts needs beside it, whichever is more."""
-    positions = lengths.row + CACHE_SPARE
-    cache = rows * positions * cache_bytes_a_token(sizes, mode)
-    draw = rows * sizes.vocabulary * _DRAW
+def _sampling(
+    sizes: Sizes, lengths: Lengths, rows: int, distinct: int, mode: Mode, images: int = 0
+) -> list[tuple[str, dict[str, int]]]:
+    """The moments of the local sampler. The last step of decoding, every row at its longest: the cache, one layer of it
+    twice, for it is copied to grow, and the draw. The prefill of `distinct` prompts, with a layer's MLP at work. And
+    before that the vision tower, which sees all pictures of a batch at once."""
+    token = cache_bytes_a_token(sizes, mode)
+    cache = rows * (lengths.row + CACHE_SPARE) * token
+    decode = {"cache": cache + cache // sizes.layers, "sampling": rows * sizes.vocabulary * _DRAW}
     w = width(mode)
-    prompt_cache = distinct * (lengths.prompt + CACHE_SPARE) * cache_bytes_a_token(sizes, mode)
-    prefill = distinct * lengths.prompt * (3 * sizes.wide * w + 4 * sizes.hidden * 4)
-    decode = cache + cache // sizes.layers + draw
-    return {"cache": cache + cache // sizes.layers, "sampling": max(draw, prompt_cache + prefill - (decode - draw))}
+    work = 3 * sizes.wide * w + 4 * sizes.hidden * stream(mode) + lengths.prompt * (1 + w)  # the last is the mask
+    patches = distinct * images * sizes.patches_a_token
+    prefill = {
+        "cache": distinct * (lengths.prompt + CACHE_SPARE) * token,
+        "sampling": distinct * lengths.prompt * work,
+        "pixels": patches * sizes.patch * 4,
+    }
+    seen = {"pixels": patches * sizes.patch * 4, "sampling": patches * sizes.vision_wide * w}
+    return [("decode", decode), ("prefill", prefill), ("pictures", seen)]
 
 
 def sampling_peak(
@@ -225,15 +234,15 @@ def sampling_peak(
     weight_bytes: int = 2,
     images: int = 0,
     vision: bool = True,
-    device: Device = "cuda",
 ) -> Peak:
     """The peak of a model that only answers: an evaluation, or a teacher, which is a tower without `vision`.
     `weight_bytes` is its data type's; `images` the image tokens of a prompt (they belong to `lengths` too), all
     distinct."""
     mode: Mode = "float32" if weight_bytes == 4 else "bfloat16"
-    parts = {"weights": (sizes.tower + (sizes.vision if vision else 0)) * weight_bytes}
-    parts |= _sampling(sizes, lengths, rows, rows, mode, device)
-    patches = rows * images * sizes.patches_a_token
-    seen = patches * (sizes.patch * 4 + sizes.vision_wide * weight_bytes)
-    parts["sampling"] = max(parts["sampling"], seen - parts["cache"])
-    return Peak("prefill of images" if images and seen > parts["cache"] else "decode", parts)
+    weights = (sizes.tower + (sizes.vision if vision else 0)) * weight_bytes
+    moment, parts = max(_sampling(sizes, lengths, rows, rows, mode, images), key=lambda found: _total(found[1]))
+    return Peak(moment, {"weights": weights, **{name: n for name, n in parts.items() if n}})
+
+
+def _total(parts: Mapping[str, int]) -> int:
+    return sum(parts.values())

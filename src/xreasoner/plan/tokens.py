@@ -24,9 +24,9 @@ ANSWERED = 0.5  # of its budget that a completion takes on average, where nothin
 # Rows of sets that are read, from the pages that DATASETS names as their sources (docs/data.md).
 ROWS = {"gsm8k": 7473, "math": 7500, "openthoughts-114k": 113957, "orz-math-57k": 56878, "medqa": 10178}
 QUESTIONS = {"gsm8k": 1319, "math500": 500}
-# eval/benchmarks.py: so many problems of each number of steps, for each domain and modality; their longest prompt
-# [tokens] is a measured one, and a picture of 112 x 112 pixels has the most image tokens.
-MICRO_PER_STEPS, MICRO_PROMPT, MICRO_IMAGE = {1: 100, 2: 100, 3: 250, 4: 250}, 64, 16
+# eval/benchmarks.py: so many problems of each number of steps, for each domain and modality; their prompts have so
+# many tokens at most, and pictures of 112 x 112 pixels so many more.
+MICRO_PER_STEPS, MICRO_PROMPT, MICRO_IMAGE = {1: 100, 2: 100, 3: 250, 4: 250}, 30, 16
 _MICRO_DOMAINS = {"micro": len(DOMAINS), "micro-med": len(DOMAINS) + 1}
 
 
