@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -103,6 +104,7 @@ def grpo(bench: Bench) -> list[Figure]:
     coin = mock.patch("xreasoner.train.rl_trainer.verify_many", _coin)
     with peak_memory() as peak, _no_checkpoints(), coin:
         train_rl(spec, examples, bench.folder / "tower", stage, 0, records.append)
+    shutil.rmtree(stage)  # its tower: the graft takes that of SFT
     later = records[1:]
     sampled = statistics.median(r["sampled_tokens"] / r["seconds_rollout"] for r in later)
     updated = statistics.median(n * (load.prompt + r["mean_length"]) / r["seconds_update"] for r in later)
@@ -125,8 +127,10 @@ def graft_tower(bench: Bench) -> list[Figure]:
     vlm, final = bench.folder / "vlm", bench.folder / "final"
     began = time.perf_counter()
     graft(vlm, bench.folder / "stages" / "sft" / "tower", final)
-    took = time.perf_counter() - began
-    return [Figure("graft", took, "s", agree=vision_hash(vlm) == vision_hash(final))]
+    took, same = time.perf_counter() - began, vision_hash(vlm) == vision_hash(final)
+    for done in (final, bench.folder / "stages" / "sft"):
+        shutil.rmtree(done)
+    return [Figure("graft", took, "s", agree=same)]
 
 
 def decode(bench: Bench) -> list[Figure]:

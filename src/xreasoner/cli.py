@@ -157,8 +157,18 @@ def check(
     """Try all that can fail before the first expensive step, and tell every failure with its mend."""
     from xreasoner.check import check_recipe
 
-    if not check_recipe(recipe, overrides or [], out):
+    if not check_recipe(recipe, overrides or [], out, _memory_estimates):
         raise typer.Exit(2)
+
+
+def _memory_estimates(recipe: Any, tokenizer: Any) -> list[Any]:
+    """What `plan` says of the memory that each part of a run takes on this machine, as `check` wants it."""
+    from xreasoner.check import Estimate
+    from xreasoner.plan.estimate import make_plan
+    from xreasoner.plan.machine import machine_of
+
+    plan = make_plan(recipe, machine_of(recipe.launch, None, None), tokenizer)
+    return [Estimate(stage.name, stage.peak.total, plan.machine.usable) for stage in plan.stages]
 
 
 @app.command()

@@ -65,7 +65,7 @@ def test_exit_codes(tmp_path, monkeypatch, capsys):
     asked = []
     monkeypatch.setattr("xreasoner.check.check_recipe", lambda *args: asked.append(args) or len(asked) == 1)
     cli.check(Path("r.yaml"), ["seed=1"], tmp_path)
-    assert asked == [(Path("r.yaml"), ["seed=1"], tmp_path)]
+    assert asked == [(Path("r.yaml"), ["seed=1"], tmp_path, cli._memory_estimates)]
     with pytest.raises(typer.Exit) as ended:
         cli.check(Path("r.yaml"), None, None)
     assert ended.value.exit_code == 2

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from xreasoner import config
+from xreasoner import cli, config
 from xreasoner.check import CHECKS, Estimate, machine
 from xreasoner.check.machine import _divided
 from xreasoner.config import RlSpec
@@ -81,13 +81,30 @@ def test_devices(found, monkeypatch):
     )
 
 
-def test_memory_against_the_plan(found, monkeypatch):
-    gpus(monkeypatch, 1)
-    told = found("devices", estimates=lambda recipe: [Estimate("sft", 90 * GIB), Estimate("rl", 40 * GIB)])
-    assert [(state, text) for _, state, text in told[1:]] == [
-        ("failed", f"`sft`: about 90.0 GiB of 80.0 GiB {machine.SMALLER}"),
-        ("ok", "`rl`: about 40.0 GiB of 80.0 GiB "),
+def test_memory_against_the_plan(found):
+    def estimates(recipe, tokenizer):
+        assert tokenizer.eos_token == "<|im_end|>"
+        return [
+            Estimate("sft", 90 * GIB, 80 * GIB),
+            Estimate("rl", 40 * GIB, 80 * GIB),
+            Estimate("evaluation", 2**20, GIB),
+        ]
+
+    told = found("memory", estimates=estimates)
+    assert [(state, text) for _, state, text in told] == [
+        ("failed", f"`sft` about 90.0 GiB of 80.0 GiB {machine.SMALLER}"),
+        ("ok", "`rl` about 40.0 GiB, `evaluation` about 1 MiB, which fits "),
     ]
+    assert found("memory")[0][1:] == ("warning", "not estimated: see `xreasoner plan` ")
+
+
+def test_memory_by_the_plan_itself(found, monkeypatch):
+    told = found("memory", estimates=cli._memory_estimates)
+    assert [state for _, state, _ in told] == ["ok"]
+    assert [f"`{name}` about " in told[0][2] for name in ("sft", "rl", "sft-direct", "evaluation")] == [True] * 4
+    monkeypatch.setattr("os.sysconf", lambda name: 2**14)  # a machine of 256 MiB
+    told = found("memory", "rl.micro_batch_sequences=128", estimates=cli._memory_estimates)
+    assert [state for _, state, _ in told] == ["failed", "failed", "ok"]
 
 
 SHARDED = ("rl.think_budget=20", "launch.processes=2", "launch.sharding=fsdp2", "launch.rollout=vllm")
@@ -231,5 +248,5 @@ def test_no_server_and_teachers_of_other_kinds(found, server):
 def test_every_check_is_in_the_tests():
     assert set(CHECKS) == {
         *("out", "hub", "launch", "devices", "model", "tokenizer", "config", "weights", "disk", "tower", "template"),
-        *("tags", "rows", "lengths", "verifier", "evaluation", "teacher"),
+        *("memory", "tags", "rows", "lengths", "verifier", "evaluation", "teacher"),
     }

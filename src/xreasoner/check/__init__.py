@@ -19,7 +19,7 @@ from xreasoner import config
 from xreasoner.check.finding import Check, Context, Estimate, Estimates, Finding, State, failed, ok, warning
 from xreasoner.check.hub import check_hub, without_hub
 from xreasoner.check.judging import check_evaluation, check_verifier
-from xreasoner.check.machine import check_devices, check_disk_room, check_launch, check_out
+from xreasoner.check.machine import check_devices, check_disk_room, check_launch, check_memory, check_out
 from xreasoner.check.model import check_config, check_model, check_weights
 from xreasoner.check.rows import check_lengths, check_rows
 from xreasoner.check.show import readable, show, summary
@@ -38,6 +38,7 @@ CHECKS: dict[str, Check] = {
     "model": Check(check_model),
     "tokenizer": Check(check_tokenizer, needs=("model",)),
     "config": Check(check_config, needs=("model",)),
+    "memory": Check(check_memory, needs=("model",)),
     "weights": Check(check_weights, needs=("model",)),
     "disk": Check(check_disk_room, needs=("model", "weights")),
     "tower": Check(check_tower, needs=("config", "weights")),

@@ -45,13 +45,14 @@ def failed(what: str, mend: str = "") -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a plan says of one stage: bytes at the peak on every GPU."""
+    """What a plan says of one stage, and of the evaluation: bytes at the peak of one device, and what it has."""
 
     stage: str
     peak_bytes: int
+    device_bytes: int
 
 
-Estimates = Callable[[Recipe], list[Estimate]]
+Estimates = Callable[[Recipe, Any], list[Estimate]]  # of a recipe and the base's tokenizer
 
 
 class Context:

@@ -55,12 +55,26 @@ def check_devices(context: Context) -> Iterator[Finding]:
         yield ok(f"{gpus} GPU{'s' if gpus > 1 else ''} ({names}), {memory / _GB:.1f} GiB each")
         if any(stage.bf16 for stage in stages) and not torch.cuda.is_bf16_supported():
             yield failed(f"{names} cannot compute in bf16", "set `bf16: false` in every stage, or take a newer GPU")
-    for estimate in context.estimates(context.recipe) if context.estimates else ():
-        told = f"`{estimate.stage}`: about {estimate.peak_bytes / _GB:.1f} GiB of {memory / _GB:.1f} GiB"
-        if estimate.peak_bytes > memory:
-            yield failed(told, SMALLER)
+
+
+def check_memory(context: Context) -> Iterator[Finding]:
+    """Whether every stage and the evaluation fit, by the plan."""
+    if context.estimates is None:
+        yield warning("not estimated: see `xreasoner plan`")
+        return
+    fit = []
+    for estimate in context.estimates(context.recipe, context.tokenizer):
+        told = f"`{estimate.stage}` about {_size(estimate.peak_bytes)}"
+        if estimate.peak_bytes > estimate.device_bytes:
+            yield failed(f"{told} of {_size(estimate.device_bytes)}", SMALLER)
         else:
-            yield ok(told)
+            fit.append(told)
+    if fit:
+        yield ok(f"{', '.join(fit)}, which fits")
+
+
+def _size(n: int) -> str:
+    return f"{n / _GB:.1f} GiB" if n >= _GB else f"{n / 2**20:.0f} MiB"
 
 
 def check_launch(context: Context) -> Iterator[Finding]:
