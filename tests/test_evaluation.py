@@ -18,10 +18,12 @@ from xreasoner import config
 from xreasoner.errors import DataError, ModelError, RecipeError, RunError
 from xreasoner.eval import benchmarks
 from xreasoner.eval.benchmarks import Benchmark
-from xreasoner.evaluation import Asked, default_spec, evaluate_model
+from xreasoner.evaluation import Asked, Model, default_spec, evaluate_model, folder_name, label, pixels
+from xreasoner.model.presets import preset_of
 from xreasoner.prompts import TRAINING, render
 from xreasoner.rollout import served
 from xreasoner.rollout.endpoint import Patience
+from xreasoner.rollout.scripted import ScriptedSampler
 from xreasoner.types import Example, Image, Message
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -159,25 +161,29 @@ def test_a_served_model_is_evaluated_as_its_preset_says(
     assert "server: continued chat" in out
 
 
-def test_what_a_person_says_outdoes_the_preset(serve: Any, pictured: None, tmp_path: Path) -> None:
-    name = "microsoft/X-Reasoner-7B"
-    with serve(Abilities()) as server:
-        _, about = evaluated(server, tmp_path / "small", name, max_pixels=1000)
-        assert (about["means"]["min_pixels"], about["means"]["max_pixels"]) == (1000, 1000)
-        _, about = evaluated(server, tmp_path / "none", name, preset="none")
-        assert not {"min_pixels", "preset"} & set(about["means"])
-        _, about = evaluated(server, tmp_path / "copy", "some-copy", preset=name)
-        assert about["means"]["preset"] == name
+def test_what_a_person_says_outdoes_the_preset() -> None:
+    preset = preset_of("microsoft/X-Reasoner-7B")
+    assert pixels(Asked(), preset) == (262144, 262144)
+    assert pixels(Asked(max_pixels=1000), preset) == (1000, 1000)
+    assert pixels(Asked(max_pixels=10**6), preset) == (262144, 10**6)
+    assert pixels(Asked(max_pixels=1000), None) == (None, 1000)
+    assert pixels(Asked(), None) == (None, None)
 
 
-def test_other_means_have_another_folder(serve: Any, pictured: None, data: Path, monkeypatch: Any) -> None:
-    monkeypatch.chdir(data)
-    with serve(Abilities()) as server:
-        for options in ({}, {"think_budget": 5}, {"max_pixels": 999}):
-            evaluate_model("../m:7b", "own", "real", None, 1, None, Asked(endpoint=server.url, **options))
-    folders = sorted(path.name for path in (data / "runs").iterdir())
-    assert len(folders) == 3
-    assert all(name.startswith("eval-m-7b-") for name in folders)
+def test_other_means_and_budgets_have_another_folder() -> None:
+    model = Model("m", "0123456789abcdef", lambda: ScriptedSampler({}))
+    usual, other = default_spec("micro", 3, 1), default_spec("micro", 3, 1, Asked(think_budget=99))
+    assert folder_name(model, "micro", "real", usual, {}) == "eval-m-01234567-micro-real"
+    names = [
+        folder_name(model, "micro", "real", spec, means)
+        for spec, means in [(usual, {}), (other, {}), (usual, {"preset": "x"}), (usual, {"rollout": "vllm"})]
+    ]
+    assert len(set(names)) == 4
+
+
+def test_the_name_of_a_served_model_makes_no_path() -> None:
+    names = ["microsoft/X-Reasoner-7B", "../../etc", "a/..", "m:7b q", "x" * 99, "/models/m/"]
+    assert [label(name) for name in names] == ["X-Reasoner-7B", "etc", "model", "m-7b-q", "x" * 60, "m"]
 
 
 def test_a_refused_question_is_named_and_in_no_number(

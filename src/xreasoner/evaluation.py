@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from xreasoner.model.presets import Preset, preset_of
 from xreasoner.runs import folder_hash
 from xreasoner.types import Sampler
 
+Bounds = tuple[int | None, int | None]  # least and most pixels of a picture
 _ROLLOUTS = ("local", "vllm")
 _SHOWN = 3  # refused questions that are named on the screen
 
@@ -52,11 +54,13 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class _Model:
-    """A model about to be evaluated: its name in tables, a hash of it, and what else its answers depend on."""
+class Model:
+    """A model about to be evaluated: its name in tables, a hash of it, how to open it, and what else its answers depend
+    on."""
 
     label: str
     weights: str
+    open: Callable[[], Sampler]
     means: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -106,17 +110,15 @@ def evaluate_model(
     console = Console()
     with ExitStack() as stack:
         status = stack.enter_context(console.status("loading"))
-        folder_of_model = None if asked.endpoint else resolve_model(model)
-        name = str(model) if folder_of_model is None else model_name(folder_of_model)
+        found = None if asked.endpoint else resolve_model(model)
+        name = str(model) if found is None else model_name(found)
         preset = preset_of(name, asked.preset)
-        low, high = _pixels(asked, preset)
-        sampler, about = _served(name, asked, low, high, stack) if folder_of_model is None else (None, None)
-        if folder_of_model is not None:
-            family_of(folder_of_model)
-            about = _Model(_label(name), folder_hash(folder_of_model))
-        assert about is not None
-        means = _means(about, asked, preset, low, high)
-        folder = out or Path("runs") / _folder_name(about, suite, image, spec, means)
+        bounds = pixels(asked, preset)
+        about = _served(name, asked, bounds, stack) if found is None else _local(name, found, asked, bounds)
+        means = about.means | ({"preset": preset.name} if preset else {})
+        if bounds[1] is not None:
+            means |= {"min_pixels": bounds[0], "max_pixels": bounds[1]}
+        folder = out or Path("runs") / folder_name(about, suite, image, spec, means)
         for line in _told(spec, preset, about, asked):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
         with disk_guard(folder):
@@ -127,7 +129,7 @@ def evaluate_model(
         from xreasoner.eval.task import REFUSED, evaluate
 
         cells = evaluate(
-            sampler or _open(folder_of_model, asked, low, high),
+            about.open(),
             checkpoint=about.label,
             suite=suite,
             spec=spec,
@@ -147,63 +149,56 @@ def evaluate_model(
     console.print(f"samples: {folder / 'samples.jsonl'}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _pixels(asked: Asked, preset: Preset | None) -> tuple[int | None, int | None]:
+def pixels(asked: Asked, preset: Preset | None) -> Bounds:
     """The least and the most pixels of a picture; what a person says outdoes the preset."""
     high = asked.max_pixels or (preset.max_pixels if preset else None)
     low = preset.min_pixels if preset else None
     return (low if low is None or high is None else min(low, high)), high
 
 
-def _open(folder: Path | None, asked: Asked, low: int | None, high: int | None) -> Sampler:
-    from xreasoner.rollout.open import open_sampler
+def _local(name: str, folder: Path, asked: Asked, bounds: Bounds) -> Model:
+    family_of(folder)
+    launch = LaunchSpec(rollout=asked.rollout)  # type: ignore[arg-type]
 
-    assert folder is not None
-    return open_sampler(folder, LaunchSpec(rollout=asked.rollout), high, low)  # type: ignore[arg-type]
+    def load() -> Sampler:
+        from xreasoner.rollout.open import open_sampler
+
+        return open_sampler(folder, launch, max_pixels=bounds[1], min_pixels=bounds[0])
+
+    return Model(label(name), folder_hash(folder), load, {} if asked.rollout == "local" else {"rollout": asked.rollout})
 
 
-def _served(name: str, asked: Asked, low: int | None, high: int | None, stack: ExitStack) -> tuple[Sampler, _Model]:
+def _served(name: str, asked: Asked, bounds: Bounds, stack: ExitStack) -> Model:
     from xreasoner.rollout.served import ServedSampler
 
     assert asked.endpoint is not None
     tokenizer = None
     if asked.tokenizer or Path(name).is_dir():  # a server names a model that lies in a folder after it
         tokenizer = resolve_model(asked.tokenizer or name, weights=False)
-    sampler = stack.enter_context(
-        ServedSampler(
-            asked.endpoint,
-            name,
-            asked.key_variable,
-            tokenizer=tokenizer,
-            at_once=asked.at_once,
-            min_pixels=low,
-            max_pixels=high,
-        )
+    low, high = bounds
+    sampler = ServedSampler(
+        asked.endpoint,
+        name,
+        asked.key_variable,
+        tokenizer=tokenizer,
+        at_once=asked.at_once,
+        min_pixels=low,
+        max_pixels=high,
     )
+    stack.callback(sampler.close)
     means = {"endpoint": asked.endpoint, "model": name, "protocol": sampler.found.name}
     if tokenizer:
         means["tokenizer"] = folder_hash(tokenizer, (".json", ".jinja"))[:16]
     digest = hashlib.sha256(json.dumps([asked.endpoint, name]).encode()).hexdigest()
-    return sampler, _Model(_label(name), digest, means, sampler.found.notes)
+    return Model(label(name), digest, lambda: sampler, means, sampler.found.notes)
 
 
-def _means(about: _Model, asked: Asked, preset: Preset | None, low: int | None, high: int | None) -> dict[str, Any]:
-    """What answers depend on beyond weights, suite and budgets."""
-    means = dict(about.means)
-    if asked.rollout != "local":
-        means["rollout"] = asked.rollout
-    if preset:
-        means["preset"] = preset.name
-    if high is not None:
-        means |= {"min_pixels": low, "max_pixels": high}
-    return means
-
-
-def _label(name: str) -> str:
+def label(name: str) -> str:
     """The last part of a model's name, fit for a file."""
     return re.sub(r"[^\w.-]+", "-", name.rstrip("/").rsplit("/", 1)[-1]).strip(".-")[:60] or "model"
 
 
-def _folder_name(about: _Model, suite: str, image: str, spec: EvalSpec, means: dict[str, Any]) -> str:
+def folder_name(about: Model, suite: str, image: str, spec: EvalSpec, means: dict[str, Any]) -> str:
     """Other means and budgets than the suite's own have a folder of their own."""
     name = f"eval-{about.label}-{about.weights[:8]}-{suite}-{image}"
     usual = default_spec(suite, spec.limit, spec.epochs)
@@ -213,7 +208,7 @@ def _folder_name(about: _Model, suite: str, image: str, spec: EvalSpec, means: d
     return f"{name}-{digest.hexdigest()[:6]}"
 
 
-def _told(spec: EvalSpec, preset: Preset | None, about: _Model, asked: Asked) -> list[str]:
+def _told(spec: EvalSpec, preset: Preset | None, about: Model, asked: Asked) -> list[str]:
     """How the model is asked, for a person."""
     lines = [f"{about.label}: {spec.think_budget:,} tokens to think, {spec.answer_budget:,} to answer"]
     if preset:
