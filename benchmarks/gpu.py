@@ -64,7 +64,7 @@ def alone(name: str, phase: Callable[[Bench], list[Figure]], bench: Bench) -> li
 def main(argv: Sequence[str] | None = None) -> int:
     parser = arguments(str(__doc__))
     parser.add_argument("--model", choices=list(LOADS), default="tiny")
-    parser.add_argument("--scratch", type=Path, help="where a temporary folder is made (about 40 GB for 3b, 95 GB for 7b)")
+    parser.add_argument("--scratch", type=Path, help="where models are written for a while: 3b 40 GB, 7b 95 GB")
     args = parser.parse_args(argv)
     console = Console()
     os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning")  # of libraries to each other, in every phase

@@ -157,7 +157,11 @@ def check(
     """Try all that can fail before the first expensive step, and tell every failure with its mend."""
     from xreasoner.check import check_recipe
 
-    if not check_recipe(recipe, overrides or [], out, _memory_estimates):
+    try:
+        sound = check_recipe(recipe, overrides or [], out, _memory_estimates)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    if not sound:
         raise typer.Exit(2)
 
 

@@ -1,17 +1,14 @@
 """A small recipe on the micro base, broken in the ways that tests ask for."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
+from small_recipe import RECIPE, SMALL
 
 from xreasoner import config
 from xreasoner.check import CHECKS, Context, look
 from xreasoner.model.hub import MICRO
-
-RECIPE = Path(__file__).parents[2] / "recipes" / "micro.yaml"
-SMALL = ["sft.data.rows=40", "sft-direct.data.rows=20", "rl.data.rows=20"]
 
 
 @pytest.fixture(scope="session", autouse=True)

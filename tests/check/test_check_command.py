@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 import typer
 from rich.console import Console
+from small_recipe import RECIPE, SMALL
 
 from xreasoner import cli
 from xreasoner.check import Check, Finding, _limited, check_recipe, hub
 from xreasoner.check.finding import failed, ok
 from xreasoner.check.show import readable, show, summary
-
-RECIPE = Path(__file__).parents[2] / "recipes" / "micro.yaml"
 
 
 def boom(context):
@@ -52,7 +51,7 @@ def test_the_micro_recipe_passes_and_leaves_nothing(tmp_path, capsys, monkeypatc
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(tmp_path)
     began = time.process_time()
-    assert check_recipe(RECIPE, ["sft.data.rows=40", "sft-direct.data.rows=20", "rl.data.rows=20"], None)
+    assert check_recipe(RECIPE, SMALL, None)
     assert time.process_time() - began < 20
     text = capsys.readouterr().out
     assert text.splitlines()[0].split()[:3] == ["ok", "recipe", "micro:"]

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from small_recipe import RECIPE, SMALL
 
 from xreasoner import cli, config
 from xreasoner.check import CHECKS, Estimate, machine
@@ -29,8 +30,6 @@ def test_a_new_folder_is_fit_and_nothing_is_left_in_it(found, tmp_path):
 
 
 def test_a_folder_of_this_recipe_goes_on_and_a_foreign_one_is_refused(found, tmp_path):
-    from conftest import RECIPE, SMALL
-
     RunDir.create(tmp_path / "run", config.load(RECIPE, SMALL))
     assert "holds a run of this recipe, which goes on" in found("out")[0][2]
     [(_, state, text)] = found("out", "seed=7")
@@ -145,7 +144,7 @@ def test_launch_arguments_that_can_be(found, monkeypatch):
 
 
 def test_what_divides_is_what_the_trainer_takes(tmp_path, monkeypatch):
-    plain = config.load(*_recipe()).stages[1]
+    plain = config.load(RECIPE, SMALL).stages[1]
     refused = 0
     for processes in (1, 2, 3, 4, 8):
         for changes in ({}, {"updates_per_step": 1}, {"micro_batch_sequences": 64}, {"prompts_per_step": 12}):
@@ -159,12 +158,6 @@ def test_what_divides_is_what_the_trainer_takes(tmp_path, monkeypatch):
             assert (list(_divided(stage, processes)) == []) is taken, (processes, changes)
             refused += not taken
     assert 0 < refused < 20
-
-
-def _recipe():
-    from conftest import RECIPE, SMALL
-
-    return RECIPE, SMALL
 
 
 class Server(BaseHTTPRequestHandler):

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xreasoner.check import judging, sample
+from xreasoner.check import judging, rows, sample
 from xreasoner.check.judging import wrong_answer
 from xreasoner.config import DataSpec
 from xreasoner.errors import DataError
@@ -81,6 +81,16 @@ def test_all_that_fails_is_told(found, tmp_path):
     assert all(part in text for part, (_, _, text) in zip(says, told, strict=True)), told
 
 
+def test_a_library_that_breaks_off_is_told_of_the_stage(found, tmp_path, monkeypatch):
+    def breaks(*rest, **more):
+        raise MemoryError("no\nmore")
+
+    monkeypatch.setattr(rows, "prepare", breaks)
+    told = found("rows", own(write(tmp_path / "mine.jsonl", row(1))))
+    assert [state for _, state, _ in told] == ["failed", "ok", "ok"]
+    assert told[0][2] == "`sft`: reading the rows broke off: MemoryError: no "
+
+
 def test_a_hub_that_does_not_answer_is_one_sentence(found, monkeypatch):
     def unreachable(hub):
         raise ConnectionError("no route to host")
@@ -93,8 +103,8 @@ def test_a_hub_that_does_not_answer_is_one_sentence(found, monkeypatch):
 
 
 def test_rows_of_the_hub_are_streamed(found, monkeypatch):
-    rows = ({"question": f"What is {n} + 1?", "answer": f"Add. #### {n + 1}"} for n in range(10**9))
-    monkeypatch.setattr(sample, "_streamed", lambda hub: rows)
+    drawn = ({"question": f"What is {n} + 1?", "answer": f"Add. #### {n + 1}"} for n in range(10**9))
+    monkeypatch.setattr(sample, "_streamed", lambda hub: drawn)
     told = found("rows", "sft.data={name: gsm8k, decontaminate: [gsm8k]}")
     assert told[0][1:] == ("ok", "`sft`: gsm8k, the first 1,000 rows of openai/gsm8k: 100% kept ")
 

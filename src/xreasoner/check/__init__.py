@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from xreasoner import config
-from xreasoner.check.finding import Check, Context, Estimate, Estimates, Finding, State, failed, ok, warning
+from xreasoner.check.finding import Check, Context, Estimate, Estimates, Finding, State, failed, ok, reason, warning
 from xreasoner.check.hub import check_hub, without_hub
 from xreasoner.check.judging import check_evaluation, check_verifier
 from xreasoner.check.machine import check_devices, check_disk_room, check_launch, check_memory, check_out
@@ -99,8 +99,7 @@ def _tried(check: Check, context: Context) -> Iterator[Finding]:
     except UserError as error:
         found = [failed(str(error))]
     except Exception as error:
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        found = [failed(f"this check broke off: {type(error).__name__}: {readable(reason)[:300]}")]
+        found = [failed(f"this check broke off: {readable(reason(error))}")]
     yield from found
 
 

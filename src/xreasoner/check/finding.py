@@ -147,6 +147,11 @@ class Check:
     needs: tuple[str, ...] = ()
 
 
+def reason(error: Exception) -> str:
+    """The kind of an error and the first line of what it says."""
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])[:300]
+
+
 def plain(ids: list[int] | tuple[int, ...]) -> str:
     """Token ids, as a person compares them."""
     return "[" + ", ".join(map(str, ids)) + "]"

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from xreasoner.check.finding import Context, Finding, failed, ok, warning
+from xreasoner.check.finding import Context, Finding, failed, ok, reason, warning
 from xreasoner.check.sample import sample
 from xreasoner.config import DataSpec, DistillSpec, Recipe, RlSpec, SftSpec
 from xreasoner.data.datasets import DATASETS, Dataset, load_training
@@ -46,6 +46,8 @@ def stock(recipe: Recipe, stage: SftSpec | RlSpec | DistillSpec, folder: Path) -
         return _read(stage.data, "sft" if isinstance(stage, SftSpec) else "rl", folder / stage.name)
     except UserError as error:
         return Stock(why=str(error))
+    except Exception as error:  # of a library, about a file that it should not have been given
+        return Stock(why=f"reading the rows broke off: {reason(error)}")
 
 
 def _read(spec: DataSpec, purpose: Any, folder: Path) -> Stock:
