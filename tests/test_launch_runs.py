@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from xreasoner import config
-from xreasoner.errors import DataError, StageFailed
+from xreasoner.errors import UserError
 from xreasoner.pipeline import launch, steps_of
 from xreasoner.pipeline.rows import rows_of
 from xreasoner.pipeline.work import execute
@@ -40,22 +40,17 @@ SMALL = [
     "rl.save_every_steps=1",
     "launch.workers=1",
 ]
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 120
 CHECKPOINT = "checkpoints/checkpoint-4"
 
 
-def recipe(processes: int) -> config.Recipe:
-    return config.load(MICRO, [*SMALL, f"launch.processes={processes}"])
+def open_run(root: Path, processes: int, nodes: int = 1) -> RunDir:
+    return RunDir.create(root, config.load(MICRO, [*SMALL, f"launch={{processes: {processes}, nodes: {nodes}}}"]))
 
 
-def command(root: Path, processes: int, until: str) -> list[str]:
-    arguments = [str(MICRO), *SMALL, f"launch.processes={processes}", "--out", str(root), "--until", until]
-    return [sys.executable, "-m", "xreasoner.cli", "run", *arguments]
-
-
-def go_on(root: Path, processes: int, name: str) -> None:
-    """Does a job of a run in this process."""
-    run = RunDir.create(root, recipe(processes))
+def go_on(root: Path, name: str, processes: int, nodes: int = 1) -> None:
+    """Does a job of a run, as a worker of the command does it."""
+    run = open_run(root, processes, nodes)
     execute(run, next(s for s in steps_of(run.recipe, "any") if s.name == name))
 
 
@@ -100,22 +95,43 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of both stages in one process, with the checkpoints that it went through."""
     torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("runs") / "one"
-    run = RunDir.create(root, recipe(1))
-    for name in ("detach", "sft", "rl"):
-        run.job(name).begin("any")
-        if name == "detach":
-            go_on(root, 1, name)
-            continue
-        stage = next(s for s in run.recipe.training if s.name == name)
-        launch.train(run, stage, run.job(name), rows_of(run, stage))
+    run = open_run(root, 1)
+    go_on(root, "detach", 1)
+    for stage in run.recipe.training[:2]:
+        run.job(stage.name).path.mkdir()
+        launch.train(run, stage, run.job(stage.name), rows_of(run, stage))
     return root
+
+
+def with_tower(one: Path, root: Path, *stages: str) -> Path:
+    """Gives a run the finished towers of stages."""
+    for stage in stages:
+        shutil.copytree(one / "stages" / stage / "tower", root / "stages" / stage / "tower")
+    return root
+
+
+SRUN = f"""#!{sys.executable}
+# Stands in for Slurm's: all nodes are this one.
+import subprocess, sys, time
+n = next(int(a.partition("=")[2]) for a in sys.argv if a.startswith("--nodes="))
+command = sys.argv[next(i for i, a in enumerate(sys.argv) if i and not a.startswith("--")):]
+nodes = [subprocess.Popen(command) for _ in range(n)]
+while any(code is None for code in (node.poll() for node in nodes)):
+    if any(node.returncode for node in nodes):
+        for node in nodes:
+            node.terminate()
+    time.sleep(0.05)
+sys.exit(max(abs(node.returncode) for node in nodes))
+"""
 
 
 def test_two_processes_train_what_one_does(one: Path, tmp_path: Path) -> None:
     root = tmp_path / "two"
-    done = subprocess.run(command(root, 2, "rl"), capture_output=True, text=True, timeout=PATIENCE_SECONDS)
-    assert done.returncode == 0, done.stderr
+    open_run(root, 2)
+    with_tower(one, root, "detach")
     for stage, kept in (("sft", ("loss", "learning_rate")), ("rl", ("reward", "sampled_tokens", "flat_groups"))):
+        (root / "stages" / stage).mkdir()
+        go_on(root, stage, 2)
         ours, theirs = records(root, stage), records(one, stage)
         assert [r["step"] for r in ours] == [1, 2, 3, 4, 5]  # from rank 0 alone
         for key in kept:  # the same batches, and the same rollouts
@@ -130,7 +146,9 @@ def test_two_processes_train_what_one_does(one: Path, tmp_path: Path) -> None:
 
 def test_a_killed_rank_ends_the_run_with_its_reason_and_one_process_goes_on(one: Path, tmp_path: Path) -> None:
     root = tmp_path / "killed"
-    run = subprocess.Popen(command(root, 2, "sft"), stderr=subprocess.PIPE, text=True)
+    arguments = [str(MICRO), *SMALL, "launch.processes=2", "--out", str(root), "--until", "sft"]
+    command = [sys.executable, "-m", "xreasoner.cli", "run", *arguments]
+    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     checkpoints = root / "stages" / "sft" / "checkpoints"
     wait(lambda: (checkpoints / "checkpoint-1").exists() or run.poll() is not None)
     alive = ranks(root, "sft")
@@ -144,28 +162,46 @@ def test_a_killed_rank_ends_the_run_with_its_reason_and_one_process_goes_on(one:
     assert "Traceback" not in said
     wait(lambda: ranks(root, "sft") == {})
     assert list(checkpoints.glob("checkpoint-*"))
-    go_on(root, 1, "sft")
+    go_on(root, "sft", 1)
     assert records(root, "sft")[-1]["step"] == 5
     assert difference(root, one, "sft") < 1e-5
 
 
-def test_two_processes_go_on_from_one_and_after_kill_9(one: Path, tmp_path: Path) -> None:
-    root = tmp_path.resolve() / "rl"
-    run = RunDir.create(root, recipe(2))
-    shutil.copytree(one / "stages" / "sft" / "tower", root / "stages" / "sft" / "tower")
+def test_two_nodes_go_on_from_one_process_and_after_kill_9(
+    one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path.resolve() / "nodes"
+    open_run(root, 1)
+    with_tower(one, root, "sft")
     shutil.copytree(one / "stages" / "rl" / CHECKPOINT, root / "stages" / "rl" / CHECKPOINT)
-    stage = next(s for s in run.recipe.training if s.name == "rl")
+    srun = tmp_path / "bin" / "srun"
+    srun.parent.mkdir()
+    srun.write_text(SRUN)
+    srun.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{srun.parent}:{os.environ['PATH']}")
+    arguments = [str(Path(__file__).parent), str(root)]
     script = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
         "import test_launch_runs as t\n"
-        "t.go_on(Path(sys.argv[2]), 2, 'rl')"
+        "t.go_on(Path(sys.argv[2]), 'rl', 2)"
     )
-    job = subprocess.Popen([sys.executable, "-c", script, str(Path(__file__).parent), str(root)])
+    job = subprocess.Popen([sys.executable, "-c", script, *arguments])
     wait(lambda: len(ranks(root, "rl")) == 2 or job.poll() is not None)
     job.kill()
     job.wait()
     wait(lambda: ranks(root, "rl") == {})  # they end with the process that started them
     assert not (root / "stages" / "rl" / "tower").exists()
-    launch.train(run, stage, run.job("rl"), rows_of(run, stage))
+    go_on(root, "rl", 1, nodes=2)
     assert [r["step"] for r in records(root, "rl")] == [5]
     assert difference(root, one, "rl") < 1e-5
+
+
+def test_a_sentence_of_a_rank_reaches_the_person(one: Path, tmp_path: Path) -> None:
+    root = tmp_path / "damaged"
+    open_run(root, 2)
+    damaged = with_tower(one, root, "detach") / "stages" / "detach" / "tower" / "model.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    (root / "stages" / "sft").mkdir()
+    with pytest.raises(UserError, match=r"^A model of this run cannot be used: .* run the same command again.$"):
+        go_on(root, "sft", 2)
+    assert ranks(root, "sft") == {}

@@ -162,12 +162,14 @@ def _die_with_parent() -> None:
 
 
 def end_with(parent: int) -> None:
-    """Has this process, and all of its process group, killed soon after its parent process has ended."""
+    """Has this process killed soon after `parent`, which started it, has ended, with all of its process group if it
+    leads one (another's group is not ours to end)."""
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_CHECK_PARENT_SECONDS)
-        os.killpg(0, signal.SIGKILL)
+        end = os.killpg if os.getpgrp() == os.getpid() else os.kill
+        end(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()
 

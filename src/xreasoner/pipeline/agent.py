@@ -11,17 +11,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.run import parse_args, run
+
 from xreasoner.jobs import end_with
-from xreasoner.pipeline.launch import report_exits
+from xreasoner.pipeline.launch import PARENT, report_exits
 from xreasoner.runs import JobDir
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the ranks; 0 when all have ended well."""
-    end_with(os.getppid())  # first of all: it cannot see a parent that has ended before
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.run import parse_args, run
-
+    end_with(int(os.environ.get(PARENT, os.getppid())))
+    os.environ[PARENT] = str(os.getpid())
     options = parse_args(list(arguments))
     root, stage = options.training_script_args
     try:

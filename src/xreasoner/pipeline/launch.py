@@ -30,6 +30,7 @@ from xreasoner.types import Example
 
 SUMMARY = "summary.json"
 _GPUS = Path("/proc/driver/nvidia/gpus")  # a folder a GPU, told without a driver's library
+PARENT = "XREASONER_PARENT"  # the variable that tells a process who starts it, even if that one has ended by then
 _RANKS = "ranks"
 # A rank that was killed is noticed up to so much later than the others' errors that its end caused.
 _LATE_SECONDS = 5.0
@@ -80,7 +81,10 @@ def train(run_dir: RunDir, stage: SftSpec | RlSpec, job: JobDir, examples: Seque
     folder.mkdir(exist_ok=True)
     for report in folder.glob("*.json"):  # of an earlier attempt
         report.unlink()
-    code = subprocess.call(command(launch, run_dir.root.resolve(), stage.name))
+    variables = {key: value for key, value in os.environ.items() if key != PARENT}
+    if launch.nodes == 1:  # else srun's helpers start them
+        variables[PARENT] = str(os.getpid())
+    code = subprocess.call(command(launch, run_dir.root.resolve(), stage.name), env=variables)
     if code != 0:
         raise failure(job, code)
     return dict(read_json(job.path / SUMMARY))

@@ -11,14 +11,14 @@ from pathlib import Path
 from xreasoner.errors import UserError
 from xreasoner.files import disk_guard, write_json
 from xreasoner.jobs import USER_ERROR_EXIT, end_with
-from xreasoner.pipeline.launch import SUMMARY, rank_log, report_error, train_here
+from xreasoner.pipeline.launch import PARENT, SUMMARY, rank_log, report_error, train_here
 from xreasoner.pipeline.rows import rows_of
 from xreasoner.runs import RunDir
 
 
 def main(root: Path, name: str) -> None:
     """Trains this process's share of a stage; does not return where that fails."""
-    end_with(os.getppid())
+    end_with(int(os.environ[PARENT]))
     rank = int(os.environ["RANK"])
     run_dir = RunDir.existing(root)
     job = run_dir.job(name)
