@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from xreasoner import config
 from xreasoner.config import LaunchSpec
 from xreasoner.errors import DataError, RecipeError, StageFailed, UserError
 from xreasoner.pipeline import launch
 from xreasoner.runs import JobDir
+
+MICRO = Path(__file__).parents[1] / "recipes" / "micro.yaml"
 
 
 def test_jobs_are_dealt_the_gpus_that_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,17 +33,29 @@ def test_jobs_are_dealt_the_gpus_that_there_are(tmp_path: Path, monkeypatch: pyt
         assert launch.slots(LaunchSpec(workers=2)) == []
 
 
+def check(*overrides: str) -> None:
+    launch.check_launch(config.load(MICRO, overrides))
+
+
 def test_what_a_machine_has_not_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    check("launch.processes=2")
     with pytest.raises(RecipeError, match=r"`launch.processes` is 4, one a GPU, and this machine has 2: set"):
-        launch.slots(LaunchSpec(processes=4))
+        check("launch.processes=4")
     monkeypatch.setattr(launch.shutil, "which", lambda name: None)
     with pytest.raises(RecipeError, match=r"no `srun` here: .*several-nodes.sbatch"):
-        launch.slots(LaunchSpec(nodes=2))
+        check("launch.nodes=2")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(RecipeError, match="fsdp2` needs GPUs"):
-        launch.slots(LaunchSpec(processes=2, sharding="fsdp2"))
+        check("launch={processes: 2, sharding: fsdp2, rollout: vllm}")
+
+
+def test_a_step_that_cannot_be_dealt_out_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    check("launch.processes=4")  # 128 rollouts an update in micro-batches of 32
+    with pytest.raises(RecipeError, match=r"32 prompts x 8 rollouts cannot be divided into 2 updates on 3 processes"):
+        check("launch.processes=3")
 
 
 def test_one_node_meets_itself_and_several_meet_here() -> None:

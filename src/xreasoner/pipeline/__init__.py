@@ -25,7 +25,7 @@ from xreasoner.files import disk_guard, write_atomic, write_json
 from xreasoner.jobs import Job, Running, run_jobs
 from xreasoner.model.families import family_of, require_chat_template
 from xreasoner.model.hub import resolve_model
-from xreasoner.pipeline.launch import slots
+from xreasoner.pipeline.launch import check_launch, slots
 from xreasoner.pipeline.steps import DETACH, PICTURES, Step, base_dir, is_prepared, paid_for, steps_of, up_to
 from xreasoner.pipeline.work import execute
 from xreasoner.rollout.open import check_sampler
@@ -79,7 +79,7 @@ def run(
         UserError: what the user can mend, before anything expensive starts wherever it can be known.
         StageFailed: a stage died.
     """
-    gpus = slots(recipe.launch)
+    check_launch(recipe)
     preflight(recipe, out)
     base_hash = folder_hash(base_dir(recipe))
     steps = up_to(steps_of(recipe, base_hash), until)
@@ -94,9 +94,8 @@ def run(
                 run_dir.job(step.name).begin(step.inputs, paid_for(recipe, step))
             jobs = [_job(run_dir, s, done) for s in missing]
             with _environment(recipe.launch.threads):
-                run_jobs(
-                    jobs, recipe.launch.workers, lambda r, d: on_tick(steps, r, done + d), ["xreasoner.preload"], gpus
-                )
+                workers, gpus = recipe.launch.workers, slots(recipe.launch)
+                run_jobs(jobs, workers, lambda r, d: on_tick(steps, r, done + d), ["xreasoner.preload"], gpus)
             if until is None:
                 collect_results(run_dir, steps)
     return out

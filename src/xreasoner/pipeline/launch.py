@@ -21,11 +21,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from xreasoner.config import LaunchSpec, RlSpec, SftSpec
+from xreasoner.config import LaunchSpec, Recipe, RlSpec, SftSpec
 from xreasoner.errors import RecipeError, StageFailed, UserError
 from xreasoner.files import read_json, write_json
 from xreasoner.pipeline.steps import DETACH
 from xreasoner.runs import JobDir, RunDir
+from xreasoner.train.division import check_division
 from xreasoner.types import Example
 
 SUMMARY = "summary.json"
@@ -36,14 +37,10 @@ _RANKS = "ranks"
 _LATE_SECONDS = 5.0
 
 
-def slots(launch: LaunchSpec) -> list[str]:
-    """The GPUs that a run's jobs are dealt out, as CUDA_VISIBLE_DEVICES names them; empty where there are none.
-
-    Raises RecipeError where this machine has not what `launch` asks for.
-    """
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    named = (name.strip() for name in seen.split(",")) if seen is not None else map(str, range(_count(_GPUS)))
-    gpus = [name for name in named if name and not name.startswith("-")]
+def check_launch(recipe: Recipe) -> None:
+    """Raises RecipeError where a recipe cannot run as its `launch` asks, on this machine: known before a run begins."""
+    launch = recipe.launch
+    gpus = visible_gpus()
     if gpus and launch.processes > len(gpus):
         raise RecipeError(
             f"`launch.processes` is {launch.processes}, one a GPU, and this machine has {len(gpus)}: set "
@@ -58,7 +55,21 @@ def slots(launch: LaunchSpec) -> list[str]:
         from xreasoner.train.devices import require_devices
 
         require_devices(launch)
-    return gpus[: max(launch.workers, launch.processes)]
+    for stage in recipe.training:
+        if isinstance(stage, RlSpec):
+            check_division(stage, launch.processes * launch.nodes)
+
+
+def slots(launch: LaunchSpec) -> list[str]:
+    """The GPUs that a run's jobs are dealt out; empty where there are none."""
+    return visible_gpus()[: max(launch.workers, launch.processes)]
+
+
+def visible_gpus() -> list[str]:
+    """This machine's GPUs, as CUDA_VISIBLE_DEVICES names them."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    named = (name.strip() for name in seen.split(",")) if seen is not None else map(str, range(_count(_GPUS)))
+    return [name for name in named if name and not name.startswith("-")]
 
 
 def _count(folder: Path) -> int:

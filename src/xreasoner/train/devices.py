@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ def device_arguments(spec: TrainSpec, launch: LaunchSpec) -> dict[str, Any]:
     """The arguments of a transformers Trainer that say where it computes, in which precision, and what of the model a
     process holds. Raises RecipeError where these devices cannot do that."""
     require_devices(launch)
+    # Its name changes in transformers 6, and TRL asks by the old one; it turns it on where it is not given.
+    warnings.filterwarnings("ignore", "`(is_)?gradient_checkpointing` is deprecated", FutureWarning)
     on_gpu = torch.cuda.is_available()
     arguments = {
         "use_cpu": not on_gpu,

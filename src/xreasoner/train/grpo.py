@@ -26,12 +26,13 @@ from typing import Any
 from trl import GRPOConfig
 
 from xreasoner.config import LaunchSpec, RlSpec
-from xreasoner.errors import DataError, RecipeError
+from xreasoner.errors import DataError
 from xreasoner.files import whole_folder
 from xreasoner.model.load import load_tokenizer
 from xreasoner.train.checkpoints import newest_whole
 from xreasoner.train.colocate import vllm_arguments
 from xreasoner.train.devices import device_arguments, world, write_arguments
+from xreasoner.train.division import check_division
 from xreasoner.train.lora import gather, load_start, save_tower
 from xreasoner.train.rl_trainer import Progress, RlTrainer
 from xreasoner.train.tracking import attach, tracking_arguments
@@ -90,12 +91,7 @@ def grpo_config(spec: RlSpec, checkpoints: Path, seed: int, launch: LaunchSpec =
     """The recipe in TRL's words. Raises RecipeError where prompts or micro-batches cannot be divided."""
     processes = world()
     each = spec.prompts_per_step * spec.rollouts_per_prompt // spec.updates_per_step
-    if spec.prompts_per_step % (spec.updates_per_step * processes) or each % (spec.micro_batch_sequences * processes):
-        raise RecipeError(
-            f"{spec.prompts_per_step} prompts x {spec.rollouts_per_prompt} rollouts cannot be divided into "
-            f"{spec.updates_per_step} updates on {processes} processes in micro-batches of "
-            f"{spec.micro_batch_sequences}: choose numbers that divide them, with whole prompts in every part."
-        )
+    check_division(spec, processes)
     return GRPOConfig(
         output_dir=str(checkpoints),
         seed=seed,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -101,8 +100,6 @@ def train_sft(
 
 
 def _arguments(spec: SftSpec, folder: Path, seed: int, launch: LaunchSpec) -> SFTConfig:
-    # Its name changes in transformers 6; TRL turns it on where it is not given.
-    warnings.filterwarnings("ignore", "`gradient_checkpointing` is deprecated", FutureWarning)
     return SFTConfig(
         output_dir=str(folder),
         num_train_epochs=spec.epochs,

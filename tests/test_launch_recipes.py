@@ -1,0 +1,65 @@
+"""The Slurm scripts of recipes/launch: what bash and our own recipe reader say to them."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from xreasoner import config
+from xreasoner.config import RlSpec
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = sorted((ROOT / "recipes" / "launch").glob("*.sbatch"))
+
+
+def command(script: Path) -> list[str]:
+    """The words of the script's one command of ours."""
+    text = script.read_text().replace("\\\n", " ")
+    (line,) = [line for line in text.splitlines() if re.match(r"(exec )?xreasoner ", line)]
+    return shlex.split(line.removeprefix("exec "))
+
+
+def slurm(script: Path) -> dict[str, str]:
+    pairs = re.findall(r"^#SBATCH --([\w-]+)(?:=(\S+))?", script.read_text(), flags=re.M)
+    return dict(pairs)
+
+
+def test_both_are_here() -> None:
+    assert [s.name for s in SCRIPTS] == ["several-nodes.sbatch", "single-node.sbatch"]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.stem)
+def test_bash_can_read_it(script: Path) -> None:
+    read = subprocess.run(["bash", "-n", script], capture_output=True, text=True, check=False)
+    assert (read.returncode, read.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.stem)
+def test_its_command_is_a_run_of_the_papers_recipe_on_what_slurm_gives(script: Path) -> None:
+    program, verb, recipe, option, out, *overrides = command(script)
+    assert (program, verb, recipe, option) == ("xreasoner", "run", "recipes/x-reasoner.yaml", "--out")
+    assert out.startswith("runs/")
+    loaded = config.load(ROOT / recipe, overrides)
+    plain = config.load(ROOT / recipe)
+    assert loaded.model_copy(update={"launch": plain.launch}) == plain  # nothing but the means
+    launch, asked = loaded.launch, slurm(script)
+    assert launch.nodes == int(asked["nodes"])
+    assert launch.processes == int(asked["gpus-per-node"])
+    assert int(asked["ntasks-per-node"]) == 1
+    assert launch.threads * launch.processes == int(asked["cpus-per-task"])
+    assert launch.workers <= launch.processes  # a GPU for every evaluation
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.stem)
+def test_every_stage_can_be_divided_among_the_processes(script: Path) -> None:
+    loaded = config.load(ROOT / command(script)[2], command(script)[5:])
+    world = loaded.launch.processes * loaded.launch.nodes
+    for stage in loaded.training:
+        if isinstance(stage, RlSpec):
+            assert stage.prompts_per_step % (stage.updates_per_step * world) == 0
+            each = stage.prompts_per_step * stage.rollouts_per_prompt // stage.updates_per_step
+            assert each % (stage.micro_batch_sequences * world) == 0
+        else:
+            assert stage.batch_sequences % (stage.micro_batch_sequences * world) == 0
