@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 import torch
 from common import BASE, gaps, greedy, pairs, tell, tell_equal, tell_gaps, text_prompts, timed, work_folder
 
-from xreasoner.config import VllmSpec
+from xreasoner.config import RlSpec, VllmSpec
 from xreasoner.model.load import load_tower
 from xreasoner.model.tower import detach
 from xreasoner.rollout.local import LocalSampler
@@ -35,10 +37,10 @@ def score(model: Any, prompt_ids: Sequence[int], completion: Completion, tempera
     return logits_TV.log_softmax(-1).gather(1, own)[:, 0].tolist()
 
 
-def check_scores(check: str, sampler: VllmSampler, model: Any, params: SamplingParams) -> None:
+def score_gaps(sampler: VllmSampler, model: Any, params: SamplingParams) -> list[float]:
     prompts = text_prompts(48)
     done = sampler.generate(prompts, params, n=4)
-    found = [
+    return [
         abs(p - q)
         for prompt, group in zip(prompts, done, strict=True)
         for c in group
@@ -47,7 +49,17 @@ def check_scores(check: str, sampler: VllmSampler, model: Any, params: SamplingP
         )
         if own
     ]
-    tell_gaps(check, "gap to the model's own scores", found)
+
+
+def check_bfloat16(folder: Path, model: Any) -> None:
+    """How far an engine in bfloat16, as on a GPU, is off from a trainer in float32: that must not set off the alarm."""
+    engine = importlib.import_module("xreasoner_verify_cpu").ENGINE  # cpu_patch, as it is called where it is installed
+    exact, engine["dtype"] = engine["dtype"], "bfloat16"
+    found = score_gaps(VllmSampler.from_dir(folder, VllmSpec(eager=True)), model, WARM)
+    engine["dtype"] = exact
+    mean, limit = statistics.fmean(found), RlSpec.model_fields["gap_limit"].default
+    check = "tower, a bfloat16 engine"
+    tell(check, "gap to float32 scores, mean", f"{mean:.1e} of {len(found)} tokens", f"< {limit}", 1e-5 < mean < limit)
 
 
 def check_seeds(sampler: VllmSampler) -> None:
@@ -113,8 +125,9 @@ def main() -> None:
         prompts = text_prompts(96)
         for check, params in BUDGETS.items():
             tell_equal(check, sampler.generate(prompts, params), local.generate(prompts, params))
-        check_scores("tower, sampled at temperature 1", sampler, local.model, WARM)
-        check_scores("tower, sampled at temperature 1.7", sampler, local.model, SamplingParams(12, 4, 1.7, seed=3))
+        for warmth in (1.0, 1.7):
+            found = score_gaps(sampler, local.model, replace(WARM, temperature=warmth))
+            tell_gaps(f"tower, sampled at temperature {warmth:g}", "gap to the model's own scores", found)
         check_seeds(sampler)
         check_refusals(sampler)
 
@@ -124,6 +137,7 @@ def main() -> None:
                 inside.load_weights([(name, weights.data)])
 
         check_new_weights(sampler, folder, load)
+        check_bfloat16(folder, local.model)
 
 
 if __name__ == "__main__":
