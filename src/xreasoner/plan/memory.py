@@ -5,7 +5,7 @@ The two entries, which benchmarks and tests hold against what they measure:
     stage_peak(sizes: Sizes, stage: SftSpec | RlSpec, lengths: Lengths, launch: LaunchSpec = LaunchSpec(), *,
                device: "cpu" | "cuda" = "cuda", memory: int | None = None) -> Peak
     sampling_peak(sizes: Sizes, lengths: Lengths, rows: int = 256, *, weight_bytes: int = 2, images: int = 0,
-                  vision: bool = True) -> Peak
+                  vision: bool = True, device: "cpu" | "cuda" = "cuda") -> Peak
 
 `sizes` is `plan.sizes.sizes_of(config)` of the VLM's (or a causal LM's) transformers configuration; `lengths` the
 longest prompt and row [tokens] of any micro-batch; `memory` a device's bytes, which only vLLM's share needs.
@@ -120,7 +120,7 @@ def moments(
     work = layer_work(sizes, batch, mode)
     scored = lengths.response
     head_gradient = 0 if stage.lora else sizes.embedding * 4
-    before = gradients if accumulates(stage, world) else 0
+    before = (_unshared(sizes, launch, mode) or gradients) if accumulates(stage, world) else 0
     vllm = _vllm(stage, launch, memory)
     asleep = {} if launch.vllm.sleep else vllm
     forward = {
@@ -187,6 +187,12 @@ def _held(sizes: Sizes, stage: SftSpec | RlSpec, launch: LaunchSpec, mode: Mode)
     return held | {"gathered": gathered + unreduced}, gradients, 0
 
 
+def _unshared(sizes: Sizes, launch: LaunchSpec, mode: Mode) -> int:
+    """Under FSDP2 the gradients of all micro-batches but the last stay whole in every process, in the type in which
+    they are reduced: accelerate's no_sync turns the reduction off between updates (Accelerator.no_sync)."""
+    return sizes.tower * width(mode) if launch.sharding == "fsdp2" else 0
+
+
 def _buckets(trained: int, world: int) -> dict[str, int]:
     """DDP sends gradients from buckets of its own: accelerate leaves torch's gradient_as_bucket_view off."""
     return {"buckets": trained * MASTER} if world > 1 else {}
@@ -234,10 +240,11 @@ def sampling_peak(
     weight_bytes: int = 2,
     images: int = 0,
     vision: bool = True,
+    device: Device = "cuda",
 ) -> Peak:
     """The peak of a model that only answers: an evaluation, or a teacher, which is a tower without `vision`.
     `weight_bytes` is its data type's; `images` the image tokens of a prompt (they belong to `lengths` too), all
-    distinct."""
+    distinct. It is the same on every `device`, which is taken so that callers need not know."""
     mode: Mode = "float32" if weight_bytes == 4 else "bfloat16"
     weights = (sizes.tower + (sizes.vision if vision else 0)) * weight_bytes
     moment, parts = max(_sampling(sizes, lengths, rows, rows, mode, images), key=lambda found: _total(found[1]))

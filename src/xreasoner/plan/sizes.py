@@ -122,16 +122,16 @@ def base_config(base: str) -> tuple[Any, str]:
     if base in SHAPES and not Path(base).is_dir():
         return config_of(base), "model/shapes.py"
     folder = MICRO_BASE if base == "micro" else _folder(base)
-    read_config(folder)
+    model_type = read_config(folder).get("model_type")
+    if model_type not in list(FAMILIES):
+        raise ModelError(
+            f"{base} is a model of type {model_type!r}; use a VLM of a supported type: {', '.join(FAMILIES)}."
+        )
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(f"{folder}/config.json is not valid ({reason}); restore it from the original.") from error
-    if config.model_type not in FAMILIES:
-        raise ModelError(
-            f"{base} is a model of type {config.model_type!r}; use a VLM of a supported type: {', '.join(FAMILIES)}."
-        )
     return config, f"{folder}/config.json"
 
 
