@@ -108,7 +108,7 @@ def test_a_run_from_end_to_end(tower, whole_run):
     from xreasoner.model.load import load_tokenizer
 
     stage, events, summary = whole_run
-    assert sorted(path.name for path in stage.iterdir()) == ["checkpoints", "tensorboard", "tower"]
+    assert sorted(path.name for path in stage.iterdir()) == ["arguments.json", "checkpoints", "tensorboard", "tower"]
     assert {path.suffix for path in (stage / "tower").iterdir()} <= {".json", ".safetensors", ".jinja"}
     model = AutoModelForCausalLM.from_pretrained(stage / "tower")
     assert model.dtype == torch.float32
