@@ -117,7 +117,7 @@ def test_the_files_are_those_of_a_release(released: Path) -> None:
         assert shard.get_tensor("model.norm.weight").dtype == torch.bfloat16
 
 
-def test_a_released_checkpoint_answers_about_pictures(released: Path, picture: str) -> None:
+def test_a_released_checkpoint_answers_about_pictures(released: Path, picture: str, tmp_path: Path) -> None:
     preset = PRESETS[NAME]
     sampler = LocalSampler.from_dir(released, min_pixels=preset.min_pixels, max_pixels=preset.max_pixels, device="cpu")
     prompt = Prompt((Message("user", ("Look: ", Image(picture), "what is it?")),))
@@ -125,6 +125,8 @@ def test_a_released_checkpoint_answers_about_pictures(released: Path, picture: s
     # 512 x 512 pixels at 1:3: 280 x 868, the sides rounded down to whole pairs of patches of 14
     assert sampler.prompt_ids(prompt).count(pad) == (280 // 28) * (868 // 28) == 310
     assert LocalSampler.from_dir(released, device="cpu").prompt_ids(prompt).count(pad) == 11 * 32
+    PIL.Image.new("RGB", (60, 90)).save(small := str(tmp_path / "small.png"))
+    assert sampler.prompt_ids(Prompt((Message("user", (Image(small),)),))).count(pad) == (420 // 28) * (644 // 28)
     [[done]] = sampler.generate([prompt], SamplingParams(6, 3))
     assert done.n_sampled > 0
     assert sampler.model.dtype == torch.bfloat16

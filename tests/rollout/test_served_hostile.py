@@ -131,6 +131,31 @@ def test_half_characters_become_escapes_and_can_be_sent_back() -> None:
     assert sent[1]["messages"][-1] == {"role": "assistant", "content": "a\\ud800b</think>"}
 
 
+@pytest.mark.parametrize(
+    ("said", "tokens", "temperature", "kept"),
+    [
+        ("t</think>x", 8, 0.0, True),  # one byte is one token at most
+        ("t</think>xxxx", 8, 0.0, False),  # four, and the end token
+        ("t</think>xxxxxxxxx", 4, 0.0, True),  # all of it within the answer's budget
+        ("t</think>x", 4, 0.5, False),  # an answer that is kept for its length would be chosen for it
+    ],
+)
+def test_an_answer_is_kept_only_if_its_budget_gives_the_same(
+    said: str, tokens: int, temperature: float, kept: bool
+) -> None:
+    def answer(request: Any) -> Any:
+        if len(request.body["messages"]) == 1:
+            return say(said, "stop", {"prompt_tokens": 10, "completion_tokens": tokens})
+        assert request.body["messages"][-1]["content"] == "t</think>"
+        return say("anew", "stop", {"prompt_tokens": 12, "completion_tokens": 3})
+
+    params = SamplingParams(think_budget=8, answer_budget=4, temperature=temperature)
+    with continued(answer) as sampler:
+        [[done]] = sampler.generate([prompt()], params)
+    assert (done.text, done.n_sampled) == ((said, tokens) if kept else ("t</think>anew", 2 + 3))
+    assert (done.exit, done.stop) == ("natural", "eos")
+
+
 def test_thoughts_that_the_server_did_not_read_are_no_answer() -> None:
     """A server that cuts what does not fit its context."""
     params = SamplingParams(think_budget=64, answer_budget=4)
