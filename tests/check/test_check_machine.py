@@ -147,7 +147,12 @@ def test_what_divides_is_what_the_trainer_takes(tmp_path, monkeypatch):
     plain = config.load(RECIPE, SMALL).stages[1]
     refused = 0
     for processes in (1, 2, 3, 4, 8):
-        for changes in ({}, {"updates_per_step": 1}, {"micro_batch_sequences": 64}, {"prompts_per_step": 12}):
+        for changes in (
+            {},
+            {"updates_per_step": 1},
+            {"micro_batch_sequences": 64},
+            {"prompts_per_step": 4, "updates_per_step": 1, "micro_batch_sequences": 1},
+        ):
             stage = RlSpec.model_construct(**{**dict(plain), **changes})
             monkeypatch.setattr(grpo, "world", lambda n=processes: n)
             try:

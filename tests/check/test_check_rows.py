@@ -46,6 +46,12 @@ def test_own_rows_are_audited_as_a_run_does(found, tmp_path):
     assert told[0] == ("rows", "ok", f"`sft`: jsonl, all 4 rows of {path}: 75% kept (figure: 1) ")
 
 
+def test_a_wrong_row_of_a_sample_is_named_in_the_file_it_is_from(found, tmp_path, monkeypatch):
+    monkeypatch.setattr(sample, "_WHOLE_BYTES", 0)
+    path = write(tmp_path / "mine.jsonl", row(1), {"promt": "?"})
+    assert f"Line 2 of {path} " in found("rows", own(path))[0][2]
+
+
 def test_a_gold_that_fails_is_a_failure_in_ones_own_rows(found, tmp_path):
     path = write(tmp_path / "mine.jsonl", *map(row, range(30)), row(1, gold="many", verifier="number"))
     told = found("rows", own(path))

@@ -60,16 +60,10 @@ def check_template(context: Context) -> Iterator[Finding]:
     row = render(example, tokenizer, 2**31, "drop")
     trained = [i for i, label in zip(row.input_ids, row.labels, strict=True) if label != IGNORED]
     end = tokenizer.eos_token_id
-    if trained[-1] != end or end not in context.stop_ids:
-        yield failed(
-            f"the end token {tokenizer.eos_token!r} does not end a turn", "set eos_token in tokenizer_config.json"
-        )
-    elif tokenizer.encode(reply, add_special_tokens=False, split_special_tokens=True) != trained[:-1]:
-        yield failed("the trained tokens are not those of the response", "restore the model's own tokenizer")
     ends = _end_after(reply, whole, context)
     if ends is None:
         yield failed(
-            "no end token follows the assistant's turn, so that a model trained in this form never stops",
+            "no end token follows the assistant's turn in it, so that nothing tells where a turn ends",
             "restore the model's own chat template",
         )
     elif ends != end:
