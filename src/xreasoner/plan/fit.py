@@ -80,13 +80,21 @@ def advice(
         return f"{words} + {what}" if words else what
 
     world = launch.processes * launch.nodes
-    others = {w: on for w, on in ways(launch, stage, world).items() if on.sharding != "none" and on != launch}
+    others = {
+        _WORDS[way]: on for way, on in ways(launch, stage, world).items() if on.sharding != "none" and on != launch
+    }
+    if isinstance(stage, RlSpec):
+        sampling = {**others, "": launch} if launch.rollout == "vllm" and not launch.vllm.sleep else others
+        for way, on in list(sampling.items()):
+            asleep = on.model_copy(update={"vllm": on.vllm.model_copy(update={"sleep": True})})
+            others[", ".join(filter(None, [way, "vllm.sleep=true"]))] = asleep
     for way, on in others.items():
-        offer(_WORDS[way], stage, on)
+        offer(way, stage, on)
     if free:
         offer(words, small)
-        for way, on in others.items():
-            offer(beside(_WORDS[way]), small, on)
+        if not any(change.peak.total <= machine.usable for change in found):
+            for way, on in others.items():
+                offer(beside(way), small, on)
     if not stage.bf16:
         offer(beside("bf16=true"), _with(small, bf16=True))
     if isinstance(stage, RlSpec) and stage.kl_coef > 0:
