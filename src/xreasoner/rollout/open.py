@@ -1,5 +1,5 @@
-"""The sampler that a run's means choose, for a model in a folder. Samplers are imported when they are opened: a run asks
-what it needs before it needs torch."""
+"""The sampler that a run's means choose, for a model in a folder. Each is imported when it is opened: a run asks what
+it needs before it needs torch."""
 
 from __future__ import annotations
 
