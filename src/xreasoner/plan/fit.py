@@ -84,10 +84,9 @@ def advice(
         _WORDS[way]: on for way, on in ways(launch, stage, world).items() if on.sharding != "none" and on != launch
     }
     if isinstance(stage, RlSpec):
-        sampling = {**others, "": launch} if launch.rollout == "vllm" and not launch.vllm.sleep else others
-        for way, on in list(sampling.items()):
-            asleep = on.model_copy(update={"vllm": on.vllm.model_copy(update={"sleep": True})})
-            others[", ".join(filter(None, [way, "vllm.sleep=true"]))] = asleep
+        for way, on in list(others.items()):
+            others[f"{way}, vllm.sleep=true"] = _asleep(on)
+        others["rollout=vllm, vllm.sleep=true"] = _asleep(launch)
     for way, on in others.items():
         offer(way, stage, on)
     if free:
@@ -103,9 +102,17 @@ def advice(
     offer(beside("half the response"), small, shorter=half)
     if stage.lora is None:
         lora = LoraSpec(rank=_RANK, alpha=2 * _RANK)
-        offer(beside(f"lora rank {_RANK}, bf16"), _with(small, lora=lora, bf16=True), spread(launch, stage, world))
+        alone, adapted = spread(launch, stage, world), _with(small, lora=lora, bf16=True)
+        offer(beside(f"lora rank {_RANK}, bf16"), adapted, alone)
+        if isinstance(stage, RlSpec):
+            offer(beside(f"lora rank {_RANK}, bf16, rollout=vllm, vllm.sleep=true"), adapted, _asleep(alone))
     now = _peak(sizes, stage, lengths, launch, machine).total
     return [change for change in found if change.peak.total < now]
+
+
+def _asleep(launch: LaunchSpec) -> LaunchSpec:
+    """With rollouts by vLLM, which gives its memory back between them."""
+    return launch.model_copy(update={"rollout": "vllm", "vllm": launch.vllm.model_copy(update={"sleep": True})})
 
 
 def _with(stage: SftSpec | RlSpec, **changes: object) -> SftSpec | RlSpec:
