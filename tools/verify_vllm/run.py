@@ -26,7 +26,7 @@ SETTINGS = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "TORCHDYNAMO_DISABLE": "1",
 }
-LIMIT_SECONDS = 900
+LIMIT_SECONDS = 1800
 
 
 def check(name: str, folder: Path) -> list[dict[str, Any]]:
