@@ -10,8 +10,8 @@ import pytest
 from xreasoner import config
 from xreasoner.config import LaunchSpec
 from xreasoner.errors import DataError, RecipeError, StageFailed, UserError
-from xreasoner.pipeline import launch
-from xreasoner.runs import JobDir
+from xreasoner.pipeline import launch, rank
+from xreasoner.runs import JobDir, job_of
 
 MICRO = Path(__file__).parents[1] / "recipes" / "micro.yaml"
 
@@ -100,9 +100,9 @@ def test_a_kill_comes_before_the_errors_that_it_caused(job: JobDir) -> None:
 
 
 def test_an_error_comes_before_the_aborts_that_it_caused(job: JobDir) -> None:
-    """Elsewhere, a watchdog ends what waits for a rank that has gone, minutes later."""
+    """NCCL's watchdog ends what waits for a rank that has gone, some time later."""
     launch.report_error(job, 3, ZeroDivisionError("division by zero"))
-    launch.report_exits(job, {0: (-signal.SIGABRT, time.time() + 600)})
+    launch.report_exits(job, {0: (-signal.SIGABRT, time.time() + 2)})
     launch.report_exits(job, {3: (1, time.time() + 0.1)})
     assert "Rank 3 of the stage sft failed with ZeroDivisionError: division by zero: run" in str(launch.failure(job, 1))
 
@@ -117,6 +117,19 @@ def test_a_rank_that_left_no_word_is_told_by_its_exit_code(job: JobDir) -> None:
 def test_processes_that_could_not_be_started_are_told_by_the_log(job: JobDir) -> None:
     job.log_file.write_text("srun: hello\nsrun: error: Unable to allocate resources\n\n")
     assert "(exit code 1); the last line was: srun: error: Unable to allocate" in str(launch.failure(job, 1))
+
+
+def test_a_rank_that_cannot_even_open_its_run_says_so(job: JobDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = job.path.parents[1] / "run"
+    job = job_of(root, "sft")
+    (job.path / "ranks").mkdir(parents=True)
+    monkeypatch.setattr(rank, "end_with", lambda parent: None)
+    monkeypatch.setattr(rank.os, "_exit", lambda code: (_ for _ in ()).throw(SystemExit(code)))
+    for name, value in (("RANK", "0"), (launch.PARENT, "1")):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        rank.main(root, "sft")
+    assert "is no run folder" in str(launch.failure(job, 2))
 
 
 def test_what_a_rank_reports_is_one_json_file(job: JobDir) -> None:

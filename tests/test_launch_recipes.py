@@ -9,6 +9,7 @@ import pytest
 
 from xreasoner import config
 from xreasoner.config import RlSpec
+from xreasoner.train.division import check_division
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "recipes" / "launch").glob("*.sbatch"))
@@ -58,8 +59,6 @@ def test_every_stage_can_be_divided_among_the_processes(script: Path) -> None:
     world = loaded.launch.processes * loaded.launch.nodes
     for stage in loaded.training:
         if isinstance(stage, RlSpec):
-            assert stage.prompts_per_step % (stage.updates_per_step * world) == 0
-            each = stage.prompts_per_step * stage.rollouts_per_prompt // stage.updates_per_step
-            assert each % (stage.micro_batch_sequences * world) == 0
+            check_division(stage, world)  # raises where it cannot be
         else:
             assert stage.batch_sequences % (stage.micro_batch_sequences * world) == 0

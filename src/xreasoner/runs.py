@@ -155,6 +155,11 @@ class JobDir:
             f.write(json.dumps(entry) + "\n")
 
 
+def job_of(root: Path, name: str) -> JobDir:
+    """A job of the run in `root`, whether or not that can be read."""
+    return JobDir(root / "stages" / name)
+
+
 class RunDir:
     """A run's folder, with the recipe it belongs to."""
 
@@ -201,7 +206,7 @@ class RunDir:
         return cls(root, from_document(yaml.safe_load(path.read_text()), str(path)))
 
     def job(self, name: str) -> JobDir:
-        return JobDir(self.root / "stages" / name)
+        return job_of(self.root, name)
 
     @property
     def pictures(self) -> Path:

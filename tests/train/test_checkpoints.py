@@ -88,6 +88,15 @@ def test_saving_the_same_step_again_replaces(tmp_path):
     assert trainer.seen_while_writing == [".part-saving", "checkpoint-8"]
 
 
+def test_a_process_that_does_not_save_leaves_what_another_is_writing(tmp_path):
+    trainer = Trainer(tmp_path, limit=1)
+    trainer.args.should_save = False
+    trainer.fails = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        trainer.save(8)
+    assert names(tmp_path) == [".part-saving"]
+
+
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
     trainer = Trainer(tmp_path, limit=1)
     trainer.save(8)

@@ -16,7 +16,7 @@ from torch.distributed.run import parse_args, run
 
 from xreasoner.jobs import end_with
 from xreasoner.pipeline.launch import PARENT, report_exits
-from xreasoner.runs import JobDir
+from xreasoner.runs import job_of
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,8 +29,7 @@ def main(arguments: Sequence[str]) -> int:
         run(options)
     except ChildFailedError as error:
         print(error, file=sys.stderr)
-        job = JobDir(Path(root) / "stages" / stage)
-        report_exits(job, {rank: (one.exitcode, float(one.timestamp)) for rank, one in error.failures.items()})
+        report_exits(job_of(Path(root), stage), {rank: (one.exitcode, float(one.timestamp)) for rank, one in error.failures.items()})
         return 1
     return 0
 

@@ -33,7 +33,9 @@ SUMMARY = "summary.json"
 _GPUS = Path("/proc/driver/nvidia/gpus")  # a folder a GPU, told without a driver's library
 PARENT = "XREASONER_PARENT"  # the variable that tells a process who starts it, even if that one has ended by then
 _RANKS = "ranks"
-# A rank that was killed is noticed up to so much later than the others' errors that its end caused.
+# What nobody else's end brings upon a rank. Such an end is noticed up to so much later than the errors that it causes
+# elsewhere. Not SIGABRT, with which NCCL's watchdog ends ranks that wait for one that has gone.
+_FIRST = {signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS}
 _LATE_SECONDS = 5.0
 
 
@@ -177,7 +179,8 @@ def failure(job: JobDir, code: int) -> Exception:
             continue
         if number > 0:
             why = ", as systems do where memory runs out" if number == signal.SIGKILL else ""
-            ends.append((end["at"] - _LATE_SECONDS, end["rank"], f"was ended by {signal.Signals(number).name}{why}"))
+            late = _LATE_SECONDS if number in _FIRST else 0.0
+            ends.append((end["at"] - late, end["rank"], f"was ended by {signal.Signals(number).name}{why}"))
         elif end["rank"] not in {e["rank"] for e in errors}:
             ends.append((end["at"], end["rank"], f"ended with exit code {end['code']}"))
     if ends:

@@ -13,20 +13,19 @@ from xreasoner.files import disk_guard, write_json
 from xreasoner.jobs import USER_ERROR_EXIT, end_with
 from xreasoner.pipeline.launch import PARENT, SUMMARY, rank_log, report_error, train_here
 from xreasoner.pipeline.rows import rows_of
-from xreasoner.runs import RunDir
+from xreasoner.runs import RunDir, job_of
 
 
 def main(root: Path, name: str) -> None:
     """Trains this process's share of a stage; does not return where that fails."""
     end_with(int(os.environ[PARENT]))
-    rank = int(os.environ["RANK"])
-    run_dir = RunDir.existing(root)
-    job = run_dir.job(name)
-    if rank:
-        log = os.open(rank_log(job, rank), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
+    rank, job = int(os.environ["RANK"]), job_of(root, name)
     try:
+        if rank:
+            log = os.open(rank_log(job, rank), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+        run_dir = RunDir.existing(root)
         stage = next(s for s in run_dir.recipe.training if s.name == name)
         with disk_guard(job.path):
             summary = train_here(run_dir, stage, job, rows_of(run_dir, stage))

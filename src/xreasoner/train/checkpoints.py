@@ -100,7 +100,8 @@ class LocalTrainer:
                     _keep_last(folder, self.args.save_total_limit)
                 self.accelerator.wait_for_everyone()
         except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
+            if self.args.should_save:  # another process may still be writing there
+                shutil.rmtree(part, ignore_errors=True)
             raise
         finally:
             self._writing_to = None
