@@ -72,6 +72,12 @@ def test_preflight_finds_what_cannot_work(tmp_path: Path, monkeypatch: pytest.Mo
         pipeline.preflight(load("sft.data.name=micro-maths"), tmp_path)
     with pytest.raises(RecipeError, match="no suite `macro`"):
         pipeline.preflight(load("eval.suite=macro"), tmp_path)
+    with pytest.raises(RecipeError, match=r"did you mean wandb\?"):
+        pipeline.preflight(load("launch.trackers=[wandbb]"), tmp_path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(RecipeError, match=r"vLLM is not installed: .*launch\.rollout"):
+        pipeline.preflight(load("launch.rollout=vllm", "launch.trackers=[]"), tmp_path)
+    monkeypatch.undo()
     monkeypatch.setattr(pipeline.shutil, "disk_usage", lambda path: Usage())
     with pytest.raises(RunError, match="free some space"):
         pipeline.preflight(load(), tmp_path)
