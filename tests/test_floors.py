@@ -17,9 +17,9 @@ FLOORS = [
     {"pipeline", "preload", "display", "evaluation", "audit", "score", "distillation", "plan", "check", "chat"},
     {"cli"},
 ]
-# Within a floor, these stand on others of it: a run folder belongs to a recipe, the tags stand in prompts alone, and
-# training sets are drawn from the micro world.
-STANDS_ON = {"runs": {"config", "files"}, "verify": {"prompts"}, "data": {"micro"}}
+# Within a floor, these stand on others of it: a run folder belongs to a recipe, the tags stand in prompts alone,
+# training sets are drawn from the micro world, and `check` asks first what a run asks first.
+STANDS_ON = {"runs": {"config", "files"}, "verify": {"prompts"}, "data": {"micro"}, "check": {"pipeline"}}
 NO_TORCH = (
     "types",
     "errors",

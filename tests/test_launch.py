@@ -18,6 +18,7 @@ MICRO = Path(__file__).parents[1] / "recipes" / "micro.yaml"
 
 def test_jobs_are_dealt_the_gpus_that_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "_GPUS", tmp_path / "absent")
+    monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert launch.slots(LaunchSpec(workers=2)) == []
     for name in ("0000:3b:00.0", "0000:5e:00.0", "0000:86:00.0"):
@@ -31,6 +32,23 @@ def test_jobs_are_dealt_the_gpus_that_there_are(tmp_path: Path, monkeypatch: pyt
     for nothing in ("", "-1"):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", nothing)
         assert launch.slots(LaunchSpec(workers=2)) == []
+
+
+def test_gpus_that_the_system_does_not_list_are_told_by_nvidias_tool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "_GPUS", tmp_path / "absent")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'GPU 0: Card (UUID: GPU-1)'\necho '  MIG 1g (UUID: MIG-2)'\necho 'GPU 1: Card'\n")
+    tool.chmod(0o755)
+    assert launch.visible_gpus() == ["0", "1"]
+    tool.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed'\nexit 9\n")
+    assert launch.visible_gpus() == []
+    monkeypatch.setattr(launch, "_TOOL_SECONDS", 0.1)
+    tool.write_text("#!/bin/sh\nexec /bin/sleep 9\n")
+    assert launch.visible_gpus() == []
 
 
 def check(*overrides: str) -> None:

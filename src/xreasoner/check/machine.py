@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 
 from xreasoner.check.finding import Context, Finding, failed, ok, warning
-from xreasoner.config import RlSpec, SftSpec
+from xreasoner.config import SftSpec
 from xreasoner.errors import UserError
+from xreasoner.pipeline.launch import refusals, visible_gpus
 from xreasoner.rollout.open import check_sampler
 from xreasoner.runs import RunDir, check_disk
 
@@ -78,27 +78,20 @@ def _size(n: int) -> str:
 
 
 def check_launch(context: Context) -> Iterator[Finding]:
-    """Processes, sharding, the sampler, trackers, and batches that divide."""
-    import torch
-
-    from xreasoner.train.devices import require_devices
+    """What a run itself asks of its launch first, and what would only be slow."""
     from xreasoner.train.tracking import check_trackers
 
-    launch, gpus, before = context.recipe.launch, torch.cuda.device_count(), list[Finding]()
-    if gpus and launch.processes > gpus:
-        before.append(failed(f"{launch.processes} processes on {gpus} GPUs", f"set `launch.processes={gpus}` or fewer"))
-    if launch.nodes > 1 and shutil.which("srun") is None:
-        mend = "start the run inside a Slurm job of that many nodes, or set `launch.nodes=1`"
-        before.append(failed(f"{launch.nodes} nodes, and no srun", mend))
-    if launch.rollout == "vllm" and not gpus:
+    launch = context.recipe.launch
+    before = [failed(str(refusal)) for refusal in refusals(context.recipe)]
+    if launch.rollout == "vllm" and not visible_gpus():
         before.append(warning("vLLM without a GPU needs a build of it for CPUs"))
-    for can_be in (require_devices, check_sampler, check_trackers):
+    for can_be in (check_sampler, check_trackers):
         try:
             can_be(launch)
         except UserError as error:
             before.append(failed(str(error)))
     for stage in context.recipe.training:
-        before += _divided(stage, launch.processes * launch.nodes)
+        before += _idle(stage, launch.processes * launch.nodes) if isinstance(stage, SftSpec) else ()
     cores, busy = os.cpu_count() or 1, launch.threads * max(launch.workers, launch.processes)
     if busy > cores:
         before.append(warning(f"{busy} threads on {cores} cores", "lower `launch.threads` or `launch.workers`"))
@@ -108,22 +101,10 @@ def check_launch(context: Context) -> Iterator[Finding]:
         yield ok(f"{many} on {launch.nodes} machine{'s' if launch.nodes > 1 else ''}, {launch.rollout} sampler")
 
 
-def _divided(stage: SftSpec | RlSpec, processes: int) -> Iterator[Finding]:
-    """The rule of train/grpo.py; SFT spreads any batch over its processes (train/order.py)."""
-    if isinstance(stage, SftSpec):
-        if stage.batch_sequences < processes:
-            yield warning(
-                f"`{stage.name}`: a batch of {stage.batch_sequences} leaves some of {processes} processes idle",
-                "raise `batch_sequences`, or lower `launch.processes`",
-            )
-        return
-    each = stage.prompts_per_step * stage.rollouts_per_prompt // stage.updates_per_step
-    if stage.prompts_per_step % (stage.updates_per_step * processes) or each % (
-        stage.micro_batch_sequences * processes
-    ):
-        yield failed(
-            f"`{stage.name}`: {stage.prompts_per_step} prompts x {stage.rollouts_per_prompt} rollouts cannot be "
-            f"divided into {stage.updates_per_step} updates on {processes} processes in micro-batches of "
-            f"{stage.micro_batch_sequences}",
-            "choose numbers that divide them, with whole prompts in every part",
+def _idle(stage: SftSpec, processes: int) -> Iterator[Finding]:
+    """SFT spreads any batch over its processes (train/order.py)."""
+    if stage.batch_sequences < processes:
+        yield warning(
+            f"`{stage.name}`: a batch of {stage.batch_sequences} leaves some of {processes} processes idle",
+            "raise `batch_sequences`, or lower `launch.processes`",
         )

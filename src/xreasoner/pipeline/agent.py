@@ -29,7 +29,10 @@ def main(arguments: Sequence[str]) -> int:
         run(options)
     except ChildFailedError as error:
         print(error, file=sys.stderr)
-        report_exits(job_of(Path(root), stage), {rank: (one.exitcode, float(one.timestamp)) for rank, one in error.failures.items()})
+        report_exits(
+            job_of(Path(root), stage),
+            {rank: (one.exitcode, float(one.timestamp)) for rank, one in error.failures.items()},
+        )
         return 1
     return 0
 

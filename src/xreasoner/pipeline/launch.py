@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from xreasoner.types import Example
 
 SUMMARY = "summary.json"
 _GPUS = Path("/proc/driver/nvidia/gpus")  # a folder a GPU, told without a driver's library
+_TOOL_SECONDS = 5.0
 PARENT = "XREASONER_PARENT"  # the variable that tells a process who starts it, even if that one has ended by then
 _RANKS = "ranks"
 # What nobody else's end brings upon a rank. Such an end is noticed up to so much later than the errors that it causes
@@ -41,25 +42,38 @@ _LATE_SECONDS = 5.0
 
 def check_launch(recipe: Recipe) -> None:
     """Raises RecipeError where a recipe cannot run as its `launch` asks, on this machine: known before a run begins."""
+    for refusal in refusals(recipe):
+        raise refusal
+
+
+def refusals(recipe: Recipe) -> Iterator[RecipeError]:
+    """All reasons for which a recipe cannot run as its `launch` asks, on this machine."""
     launch = recipe.launch
     gpus = visible_gpus()
     if gpus and launch.processes > len(gpus):
-        raise RecipeError(
+        yield RecipeError(
             f"`launch.processes` is {launch.processes}, one a GPU, and this machine has {len(gpus)}: set "
             f"`launch.processes={len(gpus)}`, or start the run where there are more."
         )
     if launch.nodes > 1 and not shutil.which("srun"):
-        raise RecipeError(
+        yield RecipeError(
             f"`launch.nodes` is {launch.nodes}, and there is no `srun` here: start the run inside a Slurm job of that "
             "many nodes (recipes/launch/several-nodes.sbatch), or set `launch.nodes=1`."
         )
     if launch.sharding == "fsdp2":
         from xreasoner.train.devices import require_devices
 
-        require_devices(launch)
+        yield from _refusal(require_devices, launch)
     for stage in recipe.training:
         if isinstance(stage, RlSpec):
-            check_division(stage, launch.processes * launch.nodes)
+            yield from _refusal(check_division, stage, launch.processes * launch.nodes)
+
+
+def _refusal(check: Callable[..., None], *of: Any) -> Iterator[RecipeError]:
+    try:
+        check(*of)
+    except RecipeError as error:
+        yield error
 
 
 def slots(launch: LaunchSpec) -> list[str]:
@@ -70,12 +84,19 @@ def slots(launch: LaunchSpec) -> list[str]:
 def visible_gpus() -> list[str]:
     """This machine's GPUs, as CUDA_VISIBLE_DEVICES names them."""
     seen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    named = (name.strip() for name in seen.split(",")) if seen is not None else map(str, range(_count(_GPUS)))
+    named = (name.strip() for name in seen.split(",")) if seen is not None else map(str, range(_count()))
     return [name for name in named if name and not name.startswith("-")]
 
 
-def _count(folder: Path) -> int:
-    return len(list(folder.iterdir())) if folder.is_dir() else 0
+def _count() -> int:
+    """NVIDIA's GPUs: as the driver lists them, else (under WSL2 there is no such list) as its tool does."""
+    if _GPUS.is_dir():
+        return len(list(_GPUS.iterdir()))
+    try:
+        told = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=_TOOL_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    return sum(line.startswith("GPU ") for line in told.stdout.splitlines())  # MIG's parts stand indented below theirs
 
 
 def train(run_dir: RunDir, stage: SftSpec | RlSpec, job: JobDir, examples: Sequence[Example]) -> dict[str, Any]:
