@@ -89,6 +89,42 @@ def test_what_cannot_be_is_one_sentence(override: str, word: str) -> None:
     assert message.endswith((".", "?"))
 
 
+def test_processes_share_a_copy_of_vllm_only_where_they_ask_alike() -> None:
+    shared = "launch={processes: 2, rollout: vllm, vllm: {tensor_parallel: 2}}"
+    adapters = "rl.lora={rank: 2, alpha: 2}"
+    config.load(MICRO, [shared])
+    config.load(MICRO, [shared, "sft.lora={rank: 2, alpha: 2}"])
+    for change, what in (("rl.refill_groups=2", "refills its groups"), (adapters, "trains adapters")):
+        config.load(MICRO, [change, "launch={processes: 2, rollout: vllm}"])
+        config.load(MICRO, [change, "launch={processes: 2, vllm: {tensor_parallel: 2}}"])
+        with pytest.raises(RecipeError, match=f"`rl` {what}.* set `launch.vllm.tensor_parallel: 1`"):
+            config.load(MICRO, [change, shared])
+
+
+def test_adapters_are_not_shared_out() -> None:
+    with pytest.raises(RecipeError, match="`sft` trains adapters, which fsdp2 does not share out here: set"):
+        config.load(MICRO, ["sft.lora={rank: 2, alpha: 2}", "launch={sharding: fsdp2, rollout: vllm}"])
+
+
+def test_all_that_is_wrong_is_told_and_a_typo_once() -> None:
+    document = yaml.safe_load(MICRO.read_text())
+    sft = document["stages"][0]["sft"]
+    sft["learning_rat"] = sft.pop("learning_rate")
+    sft["max_tokens"] = 0
+    document["sed"] = 1
+    document["eval"]["think_budgt"] = document["eval"].pop("think_budget")
+    with pytest.raises(config.RecipeErrors) as caught:
+        config.from_document(document, "it")
+    assert sorted(caught.value.sentences) == [
+        "it: stage `sft`: `max_tokens`: Input should be greater than or equal to 1 (it is 0).",
+        "it: stage `sft`: unknown key `learning_rat`; did you mean `learning_rate`?",
+        "it: unknown key `eval.think_budgt`; did you mean `think_budget`?",
+        "it: unknown key `sed`; did you mean `seed`?",
+    ]
+    assert str(caught.value) == caught.value.sentences[0]
+    assert "unknown key" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("teacher", "said"),
     [

@@ -10,9 +10,10 @@ import typer
 from rich.console import Console
 from small_recipe import RECIPE, SMALL
 
+import xreasoner.check
 from xreasoner import cli
-from xreasoner.check import Check, Finding, _limited, check_recipe, hub
-from xreasoner.check.finding import failed, ok
+from xreasoner.check import Check, Finding, check_recipe, hub, rows
+from xreasoner.check.finding import failed, limited, ok
 from xreasoner.check.show import readable, show, summary
 
 
@@ -34,6 +35,7 @@ def test_what_breaks_off_is_a_failure_with_its_reason(found):
         "c": Check(lambda c: iter([ok("c")])),
     }
     assert found("a", "b", "c", checks=checks) == [
+        ("a", "ok", "fine so far "),
         ("a", "failed", "this check broke off: KeyError: 'no\\x1b[2J such\\nkey' "),
         ("b", "warning", "not tried, since `a` failed "),
         ("c", "ok", "c "),
@@ -42,9 +44,63 @@ def test_what_breaks_off_is_a_failure_with_its_reason(found):
 
 def test_a_check_that_never_ends_is_ended():
     began = time.monotonic()
-    with pytest.raises(TimeoutError, match="no result within 1 s"), _limited(1):
+    with pytest.raises(TimeoutError, match="no result within 1 s"), limited(1):
         list(forever(None))
     assert time.monotonic() - began < 30
+
+
+def swallows(*rest):
+    """As a library that takes everything for an error of its own."""
+    try:
+        time.sleep(20)
+    except Exception:
+        time.sleep(20)
+
+
+def test_no_library_takes_the_end_of_its_time_for_an_error_of_its_own():
+    began = time.monotonic()
+    with pytest.raises(TimeoutError), limited(1):
+        swallows()
+    assert time.monotonic() - began < 15
+
+
+def test_an_inner_limit_does_not_take_the_outer_ones_place():
+    def works():
+        for _ in range(2):
+            with pytest.raises(TimeoutError, match="within 1 s"), limited(1):
+                time.sleep(20)
+        with limited(9):
+            pass
+        time.sleep(20)
+
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match="within 2 s"), limited(2):
+        works()
+    assert 4 <= time.monotonic() - began < 20  # what the inner ones took is not counted
+
+
+def test_rows_that_never_come_end_for_each_stage(found, monkeypatch):
+    monkeypatch.setattr(rows, "LIMIT_SECONDS", 1)
+    monkeypatch.setattr(rows, "load_training", lambda spec, seed: time.sleep(20))
+    began = time.monotonic()
+    told = found("rows")
+    assert time.monotonic() - began < 15
+    assert [(state, text) for _, state, text in told] == [
+        ("failed", f"`{name}`: reading the rows broke off: TimeoutError: no result within 1 s ")
+        for name in ("sft", "rl", "sft-direct")
+    ]
+
+
+def test_what_was_found_before_the_time_was_up_is_told(found, monkeypatch):
+    def slow(context):
+        yield ok("first")
+        time.sleep(20)
+
+    monkeypatch.setattr(xreasoner.check, "LIMIT_SECONDS", 1)
+    assert [text for *_, text in found("a", checks={"a": Check(slow)})] == [
+        "first ",
+        "this check broke off: TimeoutError: no result within 1 s ",
+    ]
 
 
 def test_the_micro_recipe_passes_and_leaves_nothing(tmp_path, capsys, monkeypatch):
@@ -74,6 +130,11 @@ def test_a_recipe_that_cannot_be_read_is_a_finding(capsys):
     assert not check_recipe(RECIPE, ["sed=1"], None)
     assert "did you mean `seed`?" in " ".join(capsys.readouterr().out.split())
     assert not check_recipe(Path("nowhere.yaml"), [], None)
+    capsys.readouterr()
+    assert not check_recipe(RECIPE, ["sed=1", "rl.stps=3", "eval.sute=x"], None)
+    text = " ".join(capsys.readouterr().out.split())
+    assert all(word in text for word in ("did you mean `seed`?", "did you mean `steps`?", "did you mean `suite`?"))
+    assert "3 failed" in text
 
 
 @pytest.mark.parametrize("columns", [80, 40])

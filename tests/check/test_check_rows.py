@@ -177,6 +177,11 @@ def test_what_does_not_fit(override, state, says, found):
     assert any(s == state and says in text for _, s, text in found("lengths", override)), found("lengths", override)
 
 
+def test_a_length_that_cannot_be_is_told_once(found):
+    told = [text for _, _, text in found("lengths", "sft.max_tokens=100000") if text.startswith("`sft`")]
+    assert told == ["`sft`: max_tokens is 100,000, the model has 1,024 positions lower `max_tokens`"]
+
+
 def test_verifiers_accept_golds_and_refuse_planted_answers(found):
     told = found("verifier")
     assert [state for _, state, _ in told] == ["ok", "ok"]

@@ -6,17 +6,27 @@ for those that need what another has just found broken; one that breaks off itse
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
 from xreasoner import config
-from xreasoner.check.finding import Check, Context, Estimate, Estimates, Finding, State, failed, ok, reason, warning
+from xreasoner.check.finding import (
+    LIMIT_SECONDS,
+    Check,
+    Context,
+    Estimate,
+    Estimates,
+    Finding,
+    State,
+    failed,
+    limited,
+    ok,
+    reason,
+    warning,
+)
 from xreasoner.check.hub import check_hub, without_hub
 from xreasoner.check.judging import check_evaluation, check_verifier
 from xreasoner.check.machine import check_devices, check_disk_room, check_launch, check_memory, check_out
@@ -50,7 +60,6 @@ CHECKS: dict[str, Check] = {
     "evaluation": Check(check_evaluation, needs=("model",)),
     "teacher": Check(check_teachers),
 }
-_LIMIT_SECONDS = 300  # of one check; a template that never ends ends here
 
 
 def check_recipe(path: Path, overrides: Sequence[str], out: Path | None, estimates: Estimates | None = None) -> bool:
@@ -65,7 +74,8 @@ def check_recipe(path: Path, overrides: Sequence[str], out: Path | None, estimat
     try:
         recipe = config.load(path, overrides)
     except RecipeError as error:
-        tell("recipe", failed(str(error)))
+        for sentence in error.sentences if isinstance(error, config.RecipeErrors) else (str(error),):
+            tell("recipe", failed(sentence))
     else:
         folder = out or Path("runs") / recipe.name
         tell("recipe", ok(f"{recipe.name}: {', '.join(stage.name for stage in recipe.stages)} -> {folder}"))
@@ -93,33 +103,17 @@ def look(context: Context, checks: Mapping[str, Check] = CHECKS) -> Iterator[tup
 
 
 def _tried(check: Check, context: Context) -> Iterator[Finding]:
+    """What it found, also before it broke off."""
+    found: list[Finding] = []
     try:
-        with _limited(_LIMIT_SECONDS):
-            found = list(check.look(context))
+        with limited(LIMIT_SECONDS):  # a template that never ends ends here
+            for finding in check.look(context):
+                found.append(finding)
     except UserError as error:
-        found = [failed(str(error))]
+        found.append(failed(str(error)))
     except Exception as error:
-        found = [failed(f"this check broke off: {readable(reason(error))}")]
+        found.append(failed(f"this check broke off: {readable(reason(error))}"))
     yield from found
-
-
-@contextmanager
-def _limited(seconds: int) -> Iterator[None]:
-    """Raises TimeoutError in the block after so long, where this is the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def late(*_: object) -> None:
-        raise TimeoutError(f"no result within {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _quiet() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from xreasoner.model.shards import Stored
 
 State = Literal["ok", "warning", "failed"]
+LIMIT_SECONDS = 300  # of one check, and of the rows of one stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,34 @@ class Check:
 
     look: Callable[[Context], Iterator[Finding]]
     needs: tuple[str, ...] = ()
+
+
+class _Late(BaseException):
+    """Time is up. No Exception, which a library, or a check, would take for one of its own."""
+
+
+@contextmanager
+def limited(seconds: int) -> Iterator[None]:
+    """Raises TimeoutError when the block has taken so long, where this is the main thread. The time within an inner
+    block counts for that one alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def late(*_: object) -> None:
+        raise _Late
+
+    outer = signal.signal(signal.SIGALRM, late)
+    left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, outer)
+            signal.setitimer(signal.ITIMER_REAL, left)  # 0: there is no outer block
+    except _Late:
+        raise TimeoutError(f"no result within {seconds} s") from None
 
 
 def reason(error: Exception) -> str:

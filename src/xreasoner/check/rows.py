@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from xreasoner.check.finding import Context, Finding, failed, ok, reason, warning
+from xreasoner.check.finding import LIMIT_SECONDS, Context, Finding, failed, limited, ok, reason, warning
 from xreasoner.check.sample import sample
 from xreasoner.config import DataSpec, DistillSpec, Recipe, RlSpec, SftSpec
 from xreasoner.data.datasets import DATASETS, Dataset, load_training
@@ -37,17 +37,22 @@ class Stock:
 def stock(recipe: Recipe, stage: SftSpec | RlSpec | DistillSpec, folder: Path) -> Stock:
     """What a stage would train on, of the first rows. What is in the way is told, not raised."""
     try:
-        check_stage_data(recipe, stage)
-        if source := recipe.traces_of(stage.data):
-            return Stock(told=f"made by the stage `{source.name}`")
-        if not isinstance(DATASETS[stage.data.name], Dataset):
-            examples = load_training(stage.data, recipe.seed)
-            return Stock(examples, f"{stage.data.name}, {len(examples):,} drawn")
-        return _read(stage.data, "sft" if isinstance(stage, SftSpec) else "rl", folder / stage.name)
+        with limited(LIMIT_SECONDS):
+            return _found(recipe, stage, folder)
     except UserError as error:
         return Stock(why=str(error))
     except Exception as error:  # of a library, about a file that it should not have been given
         return Stock(why=f"reading the rows broke off: {reason(error)}")
+
+
+def _found(recipe: Recipe, stage: SftSpec | RlSpec | DistillSpec, folder: Path) -> Stock:
+    check_stage_data(recipe, stage)
+    if source := recipe.traces_of(stage.data):
+        return Stock(told=f"made by the stage `{source.name}`")
+    if not isinstance(DATASETS[stage.data.name], Dataset):
+        examples = load_training(stage.data, recipe.seed)
+        return Stock(examples, f"{stage.data.name}, {len(examples):,} drawn")
+    return _read(stage.data, "sft" if isinstance(stage, SftSpec) else "rl", folder / stage.name)
 
 
 def _read(spec: DataSpec, purpose: Any, folder: Path) -> Stock:
@@ -118,6 +123,7 @@ def _trained(stage: SftSpec, examples: Sequence[Example], context: Context) -> I
             f"`{stage.name}`: max_tokens is {stage.max_tokens:,}, the model has {context.positions:,} positions",
             "lower `max_tokens`",
         )
+        return  # what is cut at a length that cannot be says nothing
     if not examples:
         return
     rows = render_many(examples, context.tokenizer, stage.max_tokens, stage.overlong)

@@ -4,7 +4,7 @@
 opening a model or a dataset. A stage is addressed by its name: `rl.learning_rate=1e-4`.
 """
 
-from xreasoner.config.load import from_document, load
+from xreasoner.config.load import RecipeErrors, from_document, load
 from xreasoner.config.recipe import THINK_SUFFIX, Recipe
 from xreasoner.config.specs import (
     KINDS,
@@ -38,6 +38,7 @@ __all__ = [
     "LoraSpec",
     "ModelSpec",
     "Recipe",
+    "RecipeErrors",
     "RlSpec",
     "SftSpec",
     "TeacherSpec",

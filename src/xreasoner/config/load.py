@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from xreasoner.config.recipe import Recipe
 from xreasoner.config.specs import KINDS, Frozen
@@ -20,11 +21,20 @@ _SECRET = re.compile("key|token(?!s)|secret|password|passwd|credential", re.IGNO
 _NO_YAML = (yaml.YAMLError, ValueError, RecursionError)  # safe_load raises all of them
 
 
+class RecipeErrors(RecipeError):
+    """All that is wrong with a recipe, a sentence each; as text it is the first one."""
+
+    def __init__(self, sentences: Sequence[str]) -> None:
+        super().__init__(sentences[0])
+        self.sentences = tuple(sentences)
+
+
 def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Reads and checks a recipe.
 
     Raises:
         RecipeError: the file is missing or no YAML, a key is unknown, a value cannot be, an override fits nothing.
+            Where keys or values are wrong it is RecipeErrors, which has a sentence for each.
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -48,7 +58,7 @@ def from_document(document: Mapping[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate(document)
     except ValidationError as e:
-        raise RecipeError(f"{where}: {_sentence(e, document)}") from None
+        raise RecipeErrors([f"{where}: {sentence}" for sentence in _sentences(e, document)]) from None
 
 
 def _override(document: dict[str, Any], override: str) -> None:
@@ -84,23 +94,37 @@ def _stage_body(document: Mapping[str, Any], name: str) -> dict[str, Any] | None
     return None
 
 
-def _sentence(error: ValidationError, document: Mapping[str, Any]) -> str:
-    """One of pydantic's complaints as a sentence, which repeats no more of the document than a plain value."""
+def _sentences(error: ValidationError, document: Mapping[str, Any]) -> list[str]:
+    """Each of pydantic's complaints, unknown keys first. A key that is only missed because it is misspelt is not told
+    as missing, too."""
     errors = error.errors(include_url=False)
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])  # a typo: its key is missed, too
-    model: type[Frozen] | None = Recipe
-    where, loc = "", first["loc"]
-    if loc[:1] == ("stages",) and len(loc) > 1:
-        kind, name = _kind_and_name(list(document["stages"])[int(loc[1])])
-        model, where, loc = KINDS.get(kind), f"stage `{name}`: " if name else f"`stages.{loc[1]}`: ", loc[2:]
+    unknown = [e for e in errors if e["type"] == "extra_forbidden"]
+    meant = {(*e["loc"][:-1], near) for e in unknown if (near := _near(*_place(e["loc"], document)[1:]))}
+    others = [e for e in errors if e not in unknown and not (e["type"] == "missing" and e["loc"] in meant)]
+    return list(dict.fromkeys(_sentence(e, document) for e in [*unknown, *others]))
+
+
+def _place(
+    loc: tuple[int | str, ...], document: Mapping[str, Any]
+) -> tuple[str, type[Frozen] | None, tuple[int | str, ...]]:
+    """(the stage that `loc` lies in, as a sentence starts with it; its model, or the recipe; `loc` from there on)."""
+    if loc[:1] != ("stages",) or len(loc) == 1:
+        return "", Recipe, loc
+    kind, name = _kind_and_name(list(document["stages"])[int(loc[1])])
+    return f"stage `{name}`: " if name else f"`stages.{loc[1]}`: ", KINDS.get(kind), loc[2:]
+
+
+def _sentence(complaint: ErrorDetails, document: Mapping[str, Any]) -> str:
+    """A complaint as a sentence, which repeats no more of the document than a plain value."""
+    where, model, loc = _place(complaint["loc"], document)
     place = ".".join(map(str, loc))
-    if first["type"] == "extra_forbidden":
+    if complaint["type"] == "extra_forbidden":
         near = _near(model, loc)
         return f"{where}unknown key `{place}`" + (f"; did you mean `{near}`?" if near else "; remove it.")
-    message = first["msg"].removeprefix("Value error, ")
-    plain = isinstance(first["input"], str | int | float | None)
-    told = plain and first["type"] not in ("missing", "value_error") and not _SECRET.search(place)
-    given = f" (it is {first['input']!r:.80})" if told else ""
+    message = complaint["msg"].removeprefix("Value error, ")
+    plain = isinstance(complaint["input"], str | int | float | None)
+    told = plain and complaint["type"] not in ("missing", "value_error") and not _SECRET.search(place)
+    given = f" (it is {complaint['input']!r:.80})" if told else ""
     return where + (f"`{place}`: " if place else "") + f"{message}{given}."
 
 
