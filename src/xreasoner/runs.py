@@ -61,22 +61,6 @@ def folder_hash(folder: Path, suffixes: tuple[str, ...] = (".safetensors", ".jso
     return digest.hexdigest()
 
 
-_COPIES_PER_STAGE = 6  # of the base's size: tower, VLM, two checkpoints with their optimizer states
-
-
-def check_disk(root: Path, recipe: Recipe, base_bytes: int) -> tuple[int, int]:
-    """(what a run of the recipe takes, about; what is free where its folder is or will be), in bytes. Raises RunError
-    where that does not suffice."""
-    existing = next(p for p in (root, *root.resolve().parents) if p.exists())
-    need, free = base_bytes * (2 + _COPIES_PER_STAGE * len(recipe.training)), shutil.disk_usage(existing).free
-    if free < need:
-        raise RunError(
-            f"{root} needs about {need / 2**30:.1f} GiB of disk and {free / 2**30:.1f} GiB are free: free some space "
-            "or give another --out."
-        )
-    return need, free
-
-
 class JobDir:
     """The folder of one job (a stage of training, an evaluation) of a run."""
 

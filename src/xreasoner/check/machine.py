@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from xreasoner.check.finding import Context, Finding, failed, ok, warning
 from xreasoner.config import SftSpec
 from xreasoner.errors import UserError
+from xreasoner.model.families import family_of
+from xreasoner.model.room import check_disk, weights_of
 from xreasoner.pipeline.launch import refusals, visible_gpus
 from xreasoner.rollout.open import check_sampler
-from xreasoner.runs import RunDir, check_disk
+from xreasoner.runs import RunDir
 
 _GB = 2**30
 SMALLER = "`xreasoner plan` says what fits: adapters, fsdp2, smaller micro-batches or budgets"
@@ -33,8 +35,9 @@ def check_out(context: Context) -> Iterator[Finding]:
 
 
 def check_disk_room(context: Context) -> Iterator[Finding]:
-    """Room for all that a run leaves behind, by the size of the base."""
-    need, free = check_disk(context.out, context.recipe, context.base_bytes)
+    """Room for all models that a run writes."""
+    weights = weights_of(family_of(context.base), context.shards[0])
+    need, free = check_disk(context.out, context.recipe, weights)
     yield ok(f"about {need / _GB:.1f} GiB needed at most, {free / _GB:.1f} GiB free")
 
 

@@ -25,11 +25,12 @@ from xreasoner.files import disk_guard, write_atomic, write_json
 from xreasoner.jobs import Job, Running, run_jobs
 from xreasoner.model.families import family_of, require_chat_template
 from xreasoner.model.hub import resolve_model
+from xreasoner.model.room import check_disk, weights_of
 from xreasoner.pipeline.launch import check_launch, slots
 from xreasoner.pipeline.steps import DETACH, PICTURES, Step, base_dir, is_prepared, paid_for, steps_of, up_to
 from xreasoner.pipeline.work import execute
 from xreasoner.rollout.open import check_sampler
-from xreasoner.runs import JobDir, RunDir, check_disk, folder_hash
+from xreasoner.runs import JobDir, RunDir, folder_hash
 from xreasoner.train.tracking import check_trackers
 
 
@@ -55,7 +56,9 @@ def preflight(recipe: Recipe, out: Path) -> None:
     for stage in recipe.stages:
         if not is_prepared(recipe, stage):
             load_training(stage.data, recipe.seed)
-    check_disk(out, recipe, sum(p.stat().st_size for p in base_dir(recipe).iterdir() if p.is_file()))
+    from xreasoner.model.shards import read_shards  # brings torch, which only what is sound so far waits for
+
+    check_disk(out, recipe, weights_of(family_of(base_dir(recipe)), read_shards(base_dir(recipe))))
 
 
 def _check_teacher(teacher: TeacherSpec) -> None:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from xreasoner.config import Recipe, SftSpec
-from xreasoner.plan.memory import MASTER, MOMENTS, adapter_parameters
+from xreasoner.config import LoraSpec, Recipe
+from xreasoner.model.room import Weights, needed
+from xreasoner.plan.memory import adapter_parameters
 from xreasoner.plan.sizes import Sizes
 
 
 def disk_bytes(recipe: Recipe, sizes: Sizes, weight_bytes: int) -> tuple[int, int]:
-    """(what the finished run keeps, the most that it needs on the way there) [bytes], models alone.
+    """(what the finished run keeps, the most that it needs on the way there) [bytes], models alone, as room.needed
+    counts it; `weight_bytes` of a parameter of the base."""
 
-    Kept: the detached tower, and of every stage the trained tower in float32 and the grafted VLM in the base's type;
-    final/ is one more VLM. On the way: checkpoints of weights and AdamW's moments, as many as the trainer keeps
-    (train/sft.py: 1, train/grpo.py: 2) and the one being written.
-    """
+    def adapters(lora: LoraSpec) -> int:
+        return next(adapter_parameters(sizes, stage) for stage in recipe.training if stage.lora == lora)
+
     vlm = (sizes.tower + sizes.vision) * weight_bytes
-    kept = sizes.tower * weight_bytes + vlm
-    most = kept
-    for stage in recipe.training:
-        trained = adapter_parameters(sizes, stage) or sizes.tower
-        checkpoints = (1 if isinstance(stage, SftSpec) else 2) + 1
-        most = max(most, kept + checkpoints * trained * (MASTER + MOMENTS))
-        kept += sizes.tower * MASTER + vlm
-    return kept, max(most, kept)
+    return needed(recipe, Weights(sizes.tower, sizes.tower * weight_bytes, vlm, adapters))
