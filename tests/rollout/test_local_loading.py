@@ -20,7 +20,11 @@ def test_from_dir_loads_a_vlm_with_its_eyes(tokenizer, processor, pictures, tmp_
         part.save_pretrained(tmp_path)
     prompts = with_pictures(pictures)
     expected = LocalSampler(model, tokenizer, processor).generate(prompts, GREEDY)
-    assert LocalSampler.from_dir(tmp_path).generate(prompts, GREEDY) == expected
+    loaded = LocalSampler.from_dir(tmp_path).generate(prompts, GREEDY)
+    assert ids_of(loaded) == ids_of(expected)
+    for after, before in zip(loaded, expected, strict=True):  # with torchvision another class resizes the pictures
+        for one, other in zip(after, before, strict=True):
+            assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
 
 
 def test_from_dir_loads_a_tower(tmp_path):
