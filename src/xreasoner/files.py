@@ -33,6 +33,18 @@ _FULL_WORDS = (
 _CLOSED_WORDS = ("read-only file system", "permission denied")
 
 
+def size(nbytes: float) -> str:
+    """Bytes in words, in binary units: those of torch, nvidia-smi and `df -h`.
+
+    >>> size(57_344), size(92_000_000_000)
+    ('56.0 KiB', '85.7 GiB')
+    """
+    for unit, exponent in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if nbytes >= 2**exponent:
+            return f"{nbytes / 2**exponent:.1f} {unit}"
+    return f"{nbytes:.0f} B"
+
+
 def write_atomic(path: Path, text: str) -> None:
     """Writes a text file so that a reader sees the old one or the new one, never a part."""
     with whole_file(path) as f:

@@ -89,7 +89,7 @@ def test_memory_against_the_plan(found):
     told = found("memory", estimates=estimates)
     assert [(state, text) for _, state, text in told] == [
         ("failed", f"`sft` about 90.0 GiB of 80.0 GiB {machine.SMALLER}"),
-        ("ok", "`rl` about 40.0 GiB, `evaluation` about 1 MiB, which fits "),
+        ("ok", "`rl` about 40.0 GiB, `evaluation` about 1.0 MiB, which fits "),
     ]
     assert found("memory")[0][1:] == ("warning", "not estimated: see `xreasoner plan` ")
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from xreasoner.check.finding import Context, Finding, failed, ok, warning
 from xreasoner.config import SftSpec
 from xreasoner.errors import UserError
+from xreasoner.files import size
 from xreasoner.model.families import family_of
 from xreasoner.model.room import check_disk, weights_of
 from xreasoner.pipeline.launch import refusals, visible_gpus
@@ -67,17 +68,13 @@ def check_memory(context: Context) -> Iterator[Finding]:
         return
     fit = []
     for estimate in context.estimates(context.recipe, context.tokenizer):
-        told = f"`{estimate.stage}` about {_size(estimate.peak_bytes)}"
+        told = f"`{estimate.stage}` about {size(estimate.peak_bytes)}"
         if estimate.peak_bytes > estimate.device_bytes:
-            yield failed(f"{told} of {_size(estimate.device_bytes)}", SMALLER)
+            yield failed(f"{told} of {size(estimate.device_bytes)}", SMALLER)
         else:
             fit.append(told)
     if fit:
         yield ok(f"{', '.join(fit)}, which fits")
-
-
-def _size(n: int) -> str:
-    return f"{n / _GB:.1f} GiB" if n >= _GB else f"{n / 2**20:.0f} MiB"
 
 
 def check_launch(context: Context) -> Iterator[Finding]:

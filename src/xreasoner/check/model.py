@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xreasoner.check.finding import Context, Finding, failed, ok, warning
 from xreasoner.errors import ModelError
+from xreasoner.files import size
 from xreasoner.model.families import family_of, require_chat_template
 from xreasoner.model.folder import model_name
 from xreasoner.model.hub import MICRO
@@ -88,7 +89,7 @@ def check_weights(context: Context) -> Iterator[Finding]:
     _check_vision(context, {t.key: t.shape for t in tensors})
     count = sum(math.prod(t.shape) for t in tensors)
     told = f"{len(tensors):,} tensors in {len(shards)} file{'s' if len(shards) > 1 else ''}, {_count(count)} parameters"
-    yield ok(f"{told}, {_size(context.base_bytes)}" + ("" if here else ", still to be fetched from the Hub"))
+    yield ok(f"{told}, {size(context.base_bytes)}" + ("" if here else ", still to be fetched from the Hub"))
 
 
 def _check_vision(context: Context, shapes: dict[str, tuple[int, ...]]) -> None:
@@ -145,11 +146,3 @@ def _count(n: int) -> str:
     ('8.29 B', '1.8 M')
     """
     return f"{n / 1e9:.2f} B" if n >= 1e9 else f"{n / 1e6:.1f} M"
-
-
-def _size(n: int) -> str:
-    """
-    >>> _size(16_584_333_312), _size(7_098_368)
-    ('15.4 GiB', '6.8 MiB')
-    """
-    return f"{n / 2**30:.1f} GiB" if n >= 2**30 else f"{n / 2**20:.1f} MiB"
