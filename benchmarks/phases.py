@@ -23,6 +23,7 @@ from benchmarks.measure import GIB, copy_bandwidth, device, matmul_flops, peak_m
 from benchmarks.results import Figure
 from benchmarks.subject import Load, load_of, rl_spec, rows, sft_spec, write_vlm
 from xreasoner.config import LaunchSpec
+from xreasoner.plan.compute import training_flops
 from xreasoner.plan.memory import Lengths, Peak, sampling_peak, stage_peak
 from xreasoner.plan.sizes import Sizes, sizes_of
 from xreasoner.types import Example, Prompt, SamplingParams, Verdict
@@ -85,7 +86,7 @@ def sft(bench: Bench, launch: LaunchSpec = LaunchSpec(), name: str = "sft") -> l
     with peak_memory() as peak, _no_checkpoints():
         summary = train_sft(spec, examples, bench.folder / "tower", stage, 0, records.append, launch)
     speed = statistics.median([r["tokens_per_second"] for r in records if "learning_rate" in r][1:])
-    flops = speed * flops_a_token(bench.sizes(), summary["tokens"] / len(examples), load.lora)
+    flops = speed * training_flops(bench.sizes(), 1, summary["tokens"] / len(examples), load.lora)
     longest = Lengths(load.prompt, load.tokens)
     return [
         Figure(f"{name}, tokens read", speed, "tokens/s", note=f"loss {summary['final_loss']:.3f}"),
@@ -109,7 +110,7 @@ def grpo(bench: Bench) -> list[Figure]:
     sampled = statistics.median(r["sampled_tokens"] / r["seconds_rollout"] for r in later)
     updated = statistics.median(n * (load.prompt + r["mean_length"]) / r["seconds_update"] for r in later)
     mean = load.prompt + statistics.fmean(r["mean_length"] for r in later)
-    flops = updated * flops_a_token(bench.sizes(), mean, load.lora)
+    flops = updated * training_flops(bench.sizes(), 1, mean, load.lora)
     longest = Lengths(load.prompt, load.prompt + load.think + load.answer)
     step = statistics.median(r["seconds_rollout"] + r["seconds_update"] for r in later)
     of = f"{load.prompts} prompts x {load.rollouts}, {step:.3g} s a step"
@@ -176,13 +177,6 @@ def fsdp(bench: Bench) -> list[Figure]:
         told = [line for line in done.stderr.splitlines() if "Error: " in line and "ChildFailed" not in line]
         raise RuntimeError((told or ["torchrun failed"])[-1])
     return [Figure(**{k: v for k, v in figure.items() if k != "ratio"}) for figure in json.loads(out.read_text())]
-
-
-def flops_a_token(sizes: Sizes, length: float, lora: bool) -> float:
-    """Of training, without what is computed again: 6 a weight that a token is multiplied with (4 under adapters: the
-    frozen weights get no gradient), and 6 a layer and channel for each token of the row (12 to the half of it that a
-    token sees)."""
-    return (4 if lora else 6) * sizes.matmul + 6 * sizes.layers * sizes.q * length
 
 
 def _memory(name: str, nbytes: int, planned: Peak) -> Figure:

@@ -36,7 +36,7 @@ SURFACE = {
     ],
     "audit": ["--json", "--path", "name"],
     "check": ["--out", "overrides", "recipe"],
-    "plan": ["--gpu-memory", "--gpus", "--json", "overrides", "recipe"],
+    "plan": ["--gpu", "--gpu-memory", "--gpus", "--json", "overrides", "recipe"],
     "score": ["--out", "answers"],
     "distill": [
         "--answer-budget",
@@ -96,6 +96,7 @@ def timed(*arguments: str) -> tuple[subprocess.CompletedProcess[str], float]:
         (["report", "nowhere"], 2, "nowhere"),
         (["plan", "--help"], 0, "--gpus"),
         (["plan", str(RECIPES / "micro.yaml"), "--gpu-memory", "much"], 2, "80GB"),
+        (["plan", str(RECIPES / "micro.yaml"), "--gpu", "abacus"], 2, "h100-pcie"),
         (["audit", "gsm9k"], 2, "gsm8k"),
         (["audit", "jsonl"], 2, "path"),
         (["score", "nowhere.jsonl", "--out", "out.jsonl"], 2, "nowhere.jsonl"),

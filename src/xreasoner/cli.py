@@ -69,12 +69,13 @@ def _seeds(text: str) -> list[int]:
 
 def _run_one(recipe: Any, folder: Path, until: str | None) -> None:
     from rich.console import Console
+    from rich.markup import escape
 
     from xreasoner import pipeline
     from xreasoner.display import Display
 
     console = Console()
-    console.print(f"[bold]{recipe.name}[/] seed {recipe.seed} -> {folder}")
+    console.print(f"[bold]{recipe.name}[/] seed {recipe.seed} -> {escape(str(folder))}")
     with Display(console) as display:
         pipeline.run(recipe, folder, " ".join(["xreasoner", *sys.argv[1:]]), until, display.tick)
     if until is None:
@@ -180,13 +181,14 @@ def plan(
     recipe: Annotated[Path, typer.Argument(help="a recipe file, such as recipes/x-reasoner.yaml")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, such as rl.kl_coef=0")] = None,
     gpus: Annotated[int | None, typer.Option(min=1, max=100_000, help="default: the recipe's launch")] = None,
+    gpu: Annotated[str | None, typer.Option(help="kind: a100-40gb, a100, h100, h100-pcie, h200, b200, l40s...")] = None,
     gpu_memory: Annotated[str | None, typer.Option(help="of each, as 80GB or 40GiB; default: this machine's")] = None,
     json: Annotated[Path | None, typer.Option(help="write the figures to this file too")] = None,
 ) -> None:
     """Tell what a recipe will need: memory by stage, tokens, FLOPs, hours, disk; and what to change if it is a lot."""
     from xreasoner.plan import plan_command
 
-    plan_command(recipe, overrides or [], gpus, gpu_memory, json)
+    plan_command(recipe, overrides or [], gpus, gpu_memory, json, gpu)
 
 
 @app.command()

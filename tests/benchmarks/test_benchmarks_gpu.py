@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks.phases import Bench, flops_a_token
+from benchmarks.phases import Bench
 from benchmarks.results import Figure, arguments, number, show, write
 from rich.console import Console
 
@@ -17,6 +17,7 @@ from benchmarks import gpu, measure, phases, subject
 from xreasoner.data.render import prompt_ids, render
 from xreasoner.model.load import load_tokenizer
 from xreasoner.model.shapes import config_of
+from xreasoner.plan.compute import training_flops
 from xreasoner.plan.sizes import sizes_of
 
 ROOT = Path(__file__).parents[2]
@@ -76,9 +77,9 @@ def test_flops_of_a_token_by_hand():
     sizes = sizes_of(config_of("Qwen/Qwen2.5-VL-3B-Instruct"))
     matmul = 3_085_938_688  # all of the tied tower
     assert sizes.matmul == matmul
-    assert flops_a_token(sizes, 0, lora=False) == 6 * matmul
-    assert flops_a_token(sizes, 0, lora=True) == 4 * matmul
-    assert flops_a_token(sizes, 2048, lora=False) - 6 * matmul == 6 * 36 * 2048 * 2048
+    assert training_flops(sizes, 1, 0, adapters=False) == 6 * matmul
+    assert training_flops(sizes, 1, 0, adapters=True) == 4 * matmul
+    assert training_flops(sizes, 1, 2048, adapters=False) - 6 * matmul == 6 * 36 * 2048 * 2048
 
 
 def test_peak_memory_is_that_of_the_block():

@@ -22,9 +22,10 @@ from torch.profiler import ProfilerActivity, profile
 from xreasoner import config
 from xreasoner.config import RlSpec, SftSpec
 from xreasoner.data.datasets import load_training
+from xreasoner.model.hub import MICRO
 from xreasoner.model.tower import detach
 from xreasoner.plan.memory import Lengths, Peak, stage_peak
-from xreasoner.plan.sizes import MICRO_BASE, Sizes, base_config, sizes_of
+from xreasoner.plan.sizes import Sizes, base_config, sizes_of
 from xreasoner.types import Example, Verdict
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "micro.yaml"
@@ -138,7 +139,7 @@ def main(start: str | None = None) -> None:
     sizes = micro_sizes()
     with tempfile.TemporaryDirectory() as folder:
         tower = Path(folder) / "tower"
-        detach(MICRO_BASE, tower)
+        detach(MICRO, tower)
         for changes in SFT_POINTS:
             recipe = config.load(RECIPE, [f"sft.{change}" for change in changes])
             spec = recipe.training[0]

@@ -1,11 +1,12 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from xreasoner import config
-from xreasoner.config import DistillSpec, RlSpec
+from xreasoner.config import RlSpec
 from xreasoner.model.shapes import config_of
-from xreasoner.plan.compute import forward_flops, implied_share, stage_work, training_flops
+from xreasoner.plan.compute import answering_work, forward_flops, implied_share, stage_work, training_flops
 from xreasoner.plan.machine import Machine
 from xreasoner.plan.memory import Lengths
 from xreasoner.plan.sizes import sizes_of
@@ -68,9 +69,52 @@ def test_hours_go_with_gpus_and_are_unknown_without_a_peak() -> None:
         assert stage_work(SEVEN, recipe.training[1], load, unknown, local).hours is None
 
 
-def test_a_teacher_only_answers() -> None:
-    recipe = config.load(RECIPES / "x-reasoner-med.yaml")
-    stage = next(s for s in recipe.stages if isinstance(s, DistillSpec))
-    load = load_of(recipe, stage, None)
-    assert load.rows == 10_178 * stage.samples_per_question
-    assert stage_work(SEVEN, stage, load, GPUS).model == forward_flops(SEVEN, load.tokens, load.prompt + load.response)
+def test_answers_are_one_pass() -> None:
+    load = Load(100, 10, 90, Lengths(10, 100), "")
+    assert answering_work(SEVEN, load, GPUS, local=False).model == forward_flops(SEVEN, 10_000, 100)
+
+
+MATMUL = 7_615_616_512 - 544_997_376
+
+
+def local_rl(machine: Machine, *changes: str) -> tuple[float, float]:
+    """(mid hours with the local sampler, those of the updates alone)."""
+    recipe = config.load(RECIPES / "x-reasoner.yaml", ["launch={threads: 1}", "rl.steps=10", "rl.kl_coef=0", *changes])
+    stage = recipe.training[1]
+    assert isinstance(stage, RlSpec)
+    load = Load(10 * 128 * 8, 512, 2048, Lengths(512, 4608), "")
+    found = stage_work(SEVEN, stage, load, machine, local=True).hours
+    assert found is not None
+    updates = training_flops(SEVEN, load.tokens, 2560, adapters=False) / (machine.count * 312e12 * 0.27 * 3600)
+    return found[1], updates
+
+
+@pytest.mark.parametrize(("gpus", "rows", "batches"), [(1, 256, 4), (4, 256, 1), (8, 128, 1), (32, 32, 1)])
+def test_the_local_sampler_decodes_a_steps_rows_of_each_gpu(gpus: int, rows: int, batches: int) -> None:
+    """Under autocast a weight is read in 4 bytes, written in 2 and read again, keys are float32 and values bfloat16.
+    A step of 14 ms or more, 4,096 of them a batch."""
+    machine = Machine("cuda", gpus, 80_000_000_000, "A100", 312e12, 2.039e12)
+    moved = MATMUL * 8 + rows * 2560 * 28 * 4 * 128 * (4 + 2)
+    seconds = 10 * batches * 4096 * max(moved / 2.039e12, 28 * 0.5e-3)
+    hours, updates = local_rl(machine)
+    assert hours - updates == pytest.approx(seconds / 3600)
+
+
+def test_groups_stay_together_in_a_batch_of_the_local_sampler() -> None:
+    """5 groups of 48 are 240 rows; 16 prompts' 768 rows take four batches, not three."""
+    machine = Machine("cuda", 8, 80_000_000_000, "A100", 312e12, 2.039e12)
+    moved = MATMUL * 8 + 240 * 2560 * 28 * 4 * 128 * 6
+    hours, updates = local_rl(machine, "rl.rollouts_per_prompt=48")
+    assert hours - updates == pytest.approx(10 * 4 * 4096 * moved / 2.039e12 / 3600)
+
+
+@pytest.mark.parametrize(("rows", "together", "batches"), [(50, 50, 1), (256, 256, 1), (257, 256, 2)])
+def test_a_small_evaluation_is_whole_batches(rows: int, together: int, batches: int) -> None:
+    load, one = Load(rows, 512, 2304, Lengths(512, 5120), ""), replace(GPUS, count=1)
+    seen = answering_work(SEVEN, load, one, local=True).hours
+    moved = MATMUL * 2 + together * 2816 * 57_344
+    assert seen is not None
+    assert seen[1] == pytest.approx(batches * 4608 * max(moved / 1.555e12, 0.014) / 3600)
+    wide = answering_work(SEVEN, load, one, local=True, mode="float32").hours
+    assert wide is not None
+    assert wide[1] == pytest.approx(batches * 4608 * 2 * moved / 1.555e12 / 3600)

@@ -11,10 +11,11 @@ from xreasoner.config import RlSpec, SftSpec, load
 from xreasoner.data.datasets import load_training
 from xreasoner.micro.examples import evaluation_examples
 from xreasoner.micro.tokenizer import save_tokenizer
+from xreasoner.model.hub import MICRO
 from xreasoner.model.tower import detach
 from xreasoner.plan.activations import TOKEN_TILE, WORD_TILE
 from xreasoner.plan.memory import Lengths, sampling_peak
-from xreasoner.plan.sizes import MICRO_BASE, sizes_of
+from xreasoner.plan.sizes import sizes_of
 from xreasoner.rollout.local import LocalSampler
 from xreasoner.types import Prompt, SamplingParams
 
@@ -27,7 +28,7 @@ SMALL = ("batch_sequences=8", "micro_batch_sequences=8", "epochs=2")
 def tower(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("micro") / "tower"
-    detach(MICRO_BASE, folder)
+    detach(MICRO, folder)
     return folder
 
 
@@ -111,7 +112,7 @@ def test_an_evaluation_with_pictures(tmp_path: Path) -> None:
 
     def answer() -> None:
         nonlocal longest
-        sampler = LocalSampler.from_dir(MICRO_BASE, device="cpu")
+        sampler = LocalSampler.from_dir(MICRO, device="cpu")
         longest = max(len(sampler.prompt_ids(prompt)) for prompt in prompts)
         sampler.generate(prompts, params)
 

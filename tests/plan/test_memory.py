@@ -10,10 +10,12 @@ from xreasoner.plan.memory import (
     accumulates,
     adapter_parameters,
     cache_bytes_a_token,
+    host_bytes,
     mode_of,
     moments,
     sampling_peak,
     stage_peak,
+    vllm_needs,
 )
 from xreasoner.plan.sizes import Sizes, sizes_of
 
@@ -145,12 +147,66 @@ def test_sharing_out_divides_what_is_held() -> None:
     assert away.total < sum(parts.values()) < stage_peak(SEVEN, at_once, LENGTHS).total
 
 
-def test_between_updates_fsdp2_keeps_whole_gradients() -> None:
+def test_between_updates_fsdp2_keeps_shares_of_gradients() -> None:
+    """Every micro-batch is reduced, in float32; offloaded, the sum lies in the CPU's memory."""
     for offload in (False, True):
         eight = launch(processes=8, sharding="fsdp2", offload=offload)
         found = {peak.moment: peak.parts for peak in moments(SEVEN, sft(), LENGTHS, eight)}
-        assert found["backward"]["gradients"] == 2 * 7_615_616_512
-        assert found["end of backward"].get("gradients", 0) == (0 if offload else 4 * 7_615_616_512 // 8)
+        for moment in ("backward", "end of backward"):
+            assert found[moment].get("gradients", 0) == (0 if offload else 4 * 7_615_616_512 // 8)
+
+
+def test_what_is_gathered_under_fsdp2() -> None:
+    """In bfloat16 two layers and a table of words; the gradients of one of each beside float32 copies of them."""
+    parts = stage_peak(SEVEN, sft(), LENGTHS, launch(processes=8, sharding="fsdp2")).parts
+    table, layer = 152064 * 3584, SEVEN.layer
+    assert parts["gathered"] == (2 * layer + table) * 2 + (layer + table) * (2 + 4)
+
+
+def test_a_reference_under_fsdp2_is_gathered_whole() -> None:
+    eight = launch(processes=8, sharding="fsdp2", rollout="vllm", vllm={"sleep": True})
+    found = {p.moment: p.parts for p in moments(SEVEN, rl(kl_coef=0.01), LENGTHS, eight, memory=80_000_000_000)}
+    assert found["reference's pass"]["gathered"] == 2 * 2 * 7_615_616_512
+    assert "vllm" not in found["reference's pass"]
+    assert "reference's pass" not in {p.moment for p in moments(SEVEN, rl(), LENGTHS, eight)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "of_w"),
+    [
+        ({"processes": 8}, 8 * 4),  # each reads a float32 tower, and the reference once the tower has gone to the GPU
+        ({"processes": 8, "nodes": 4}, 8 * 4),
+        ({"processes": 8, "sharding": "fsdp2", "rollout": "vllm"}, 8 * 8),  # both wait for sharding
+        ({"processes": 8, "sharding": "fsdp2", "offload": True, "rollout": "vllm"}, 8 * 8),
+        ({"processes": 2, "sharding": "fsdp2", "offload": True, "rollout": "vllm"}, 20 + 8),
+    ],
+)
+def test_the_cpus_memory(changes: dict[str, object], of_w: int) -> None:
+    assert host_bytes(SEVEN, rl(kl_coef=0.01), launch(**changes)) == of_w * 7_615_616_512
+
+
+def test_the_cpus_memory_without_a_reference_and_with_adapters() -> None:
+    eight = launch(processes=8, sharding="fsdp2")
+    assert host_bytes(SEVEN, sft(), eight) == 8 * 4 * 7_615_616_512
+    two = launch(processes=2, sharding="fsdp2", offload=True)
+    assert host_bytes(SEVEN, sft(), two) == (16 + 8) * 7_615_616_512
+    assert host_bytes(SEVEN, sft(lora={"rank": 8, "alpha": 16}), launch(processes=2)) == 2 * 2 * 7_615_616_512
+
+
+def test_a_share_of_vllm_that_cannot_hold_its_weights() -> None:
+    """15,231,233,024 bytes of weights, and 4,096 tokens of 57,344 bytes; on two GPUs half of both."""
+    row = 4096 * 57_344
+    assert vllm_needs(SEVEN, LENGTHS, 1) == 15_231_233_024 + row
+    assert vllm_needs(SEVEN, LENGTHS, 2) == (15_231_233_024 + row) // 2
+    assert vllm_needs(SEVEN, LENGTHS, 8) == 15_231_233_024 // 8 + row // 4  # there are four heads of keys
+    memory = 40_000_000_000
+    lean = stage_peak(SEVEN, rl(), LENGTHS, launch(rollout="vllm", vllm={"memory_share": 0.3}), memory=memory)
+    assert lean.lacks == 15_231_233_024 + row - 12_000_000_000
+    assert not lean.fits(lean.total)
+    wide = stage_peak(SEVEN, rl(), LENGTHS, launch(rollout="vllm", vllm={"memory_share": 0.4}), memory=memory)
+    assert wide.lacks == 0
+    assert wide.fits(wide.total)
+    assert not wide.fits(wide.total - 1)
 
 
 def test_the_reference_is_a_second_model_but_with_adapters() -> None:

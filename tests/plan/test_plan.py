@@ -8,15 +8,17 @@ from rich.console import Console
 
 from xreasoner import config
 from xreasoner.errors import ModelError
+from xreasoner.files import size
 from xreasoner.plan import plan_command
 from xreasoner.plan.estimate import Plan, make_plan
 from xreasoner.plan.fit import micro_batches, ways
 from xreasoner.plan.machine import machine_of
-from xreasoner.plan.show import amount, show, size
+from xreasoner.plan.show import amount, show
 from xreasoner.plan.sizes import base_config
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 ADAPTED = "sft.lora={rank: 8, alpha: 16}"
+WHOLE = "launch={threads: 8}"  # one process
 
 
 def planned(name: str, gpus: int, memory: str, *changes: str) -> Plan:
@@ -32,12 +34,12 @@ def printed(plan: Plan, width: int = 80) -> str:
 
 def test_the_papers_machine_needs_the_model_shared_out() -> None:
     """32 A100-40GB: 16 bytes a parameter are 122 GB, three GPUs' worth, but shared out 3.8 GB each."""
-    plan = planned("x-reasoner", 32, "40GB")
+    plan = planned("x-reasoner", 32, "40GB", WHOLE)
     sft, rl, evaluation = plan.stages
     assert sft.peaks["none"].total > 122e9 > 40e9 > sft.peaks["fsdp2"].total > sft.peaks["offload"].total
     assert not sft.fits
     assert sft.micro_batch is None
-    assert {"fsdp2", "fsdp2 with offload"} <= {change.words for change in sft.changes}
+    assert {"launch.sharding=fsdp2", "launch.offload=true"} <= {w for change in sft.changes for w in change.overrides}
     assert all(change.peak.total < sft.peak.total for change in sft.changes)
     assert rl.peaks["fsdp2"].parts["vllm"] == 16_000_000_000
     assert evaluation.kind == "eval"
@@ -55,10 +57,9 @@ def test_a_recipe_that_fits_gets_no_advice_but_its_largest_micro_batch() -> None
 
 
 def test_adapters_and_single_gpus_are_not_shared_out() -> None:
-    recipe = config.load(RECIPES / "x-reasoner.yaml")
-    stage, adapted = recipe.training[0], config.load(RECIPES / "x-reasoner.yaml", [ADAPTED]).training[0]
-    assert set(ways(recipe.launch, stage, 1)) == set(ways(recipe.launch, adapted, 8)) == {"none"}
-    assert set(ways(recipe.launch, stage, 8)) == {"none", "fsdp2", "offload"}
+    recipe, adapted = (config.load(RECIPES / "x-reasoner.yaml", [WHOLE, *c]) for c in ([], [ADAPTED]))
+    assert set(ways(recipe, 1)) == set(ways(adapted, 8)) == {"none"}
+    assert set(ways(recipe, 8)) == {"none", "fsdp2", "offload"}
 
 
 def test_micro_batches_of_rl_divide_the_rollouts() -> None:
@@ -130,7 +131,7 @@ def test_a_hub_id_out_of_reach_is_refused_in_one_sentence(monkeypatch: pytest.Mo
 
 
 def test_words_of_figures() -> None:
-    assert [size(n) for n in (0, 999, 57_344, 9_990_000_000, 92e9, 3.5e12)] == [
-        "0 B", "999 B", "57 kB", "10.0 GB", "92 GB", "3.5 TB",
+    assert [size(n) for n in (0, 1023, 57_344, 2**20 - 1, 2**20, 92e9, 3.5e12)] == [
+        "0 B", "1023 B", "56.0 KiB", "1024.0 KiB", "1.0 MiB", "85.7 GiB", "3.2 TiB",
     ]  # fmt: skip
     assert [amount(n) for n in (12, 7_615_616_512, 3.2e21)] == ["12", "7.6 B", "3.2e21"]

@@ -8,8 +8,8 @@ import pytest
 from xreasoner import config
 from xreasoner.config import Recipe
 from xreasoner.eval import benchmarks
+from xreasoner.model.hub import MICRO
 from xreasoner.model.load import load_tokenizer
-from xreasoner.plan.sizes import MICRO_BASE
 from xreasoner.plan.tokens import MICRO_PER_STEPS, PROMPT, evaluation_load, load_of
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -31,7 +31,7 @@ def row(words: int) -> dict[str, object]:
 
 def test_a_drawn_set_is_counted() -> None:
     recipe = config.load(RECIPES / "micro.yaml")
-    sft, rl, direct = (load_of(recipe, stage, load_tokenizer(MICRO_BASE)) for stage in recipe.stages)
+    sft, rl, direct = (load_of(recipe, stage, load_tokenizer(MICRO)) for stage in recipe.stages)
     assert (sft.rows, rl.rows) == (4800, 32 * 32 * 8)
     assert sft.lengths.row == 100  # a fifth of the traces ramble past the limit
     assert 15 < sft.prompt < 30 < sft.response < 80

@@ -8,7 +8,12 @@ from typing import Any
 
 
 def plan_command(
-    recipe: Path, overrides: Sequence[str], gpus: int | None, gpu_memory: str | None, json_file: Path | None
+    recipe: Path,
+    overrides: Sequence[str],
+    gpus: int | None,
+    gpu_memory: str | None,
+    json_file: Path | None,
+    gpu: str | None = None,
 ) -> None:
     """Prints the plan of a recipe for the GPUs that are named, else for this machine, and writes it to `json_file`.
 
@@ -31,7 +36,7 @@ def plan_command(
 
     for stage in loaded.stages:
         check_stage_data(loaded, stage)
-    made = make_plan(loaded, machine_of(loaded.launch, gpus, gpu_memory), _tokenizer(loaded.model.base))
+    made = make_plan(loaded, machine_of(loaded.launch, gpus, gpu_memory, gpu), _tokenizer(loaded.model.base))
     show(made, Console())
     if json_file is not None:
         write_json(json_file, made.as_json())
@@ -39,8 +44,8 @@ def plan_command(
 
 def _tokenizer(base: str) -> Any:
     """The base's tokenizer where it lies here; None for a hub id, of which nothing but config.json is fetched."""
+    from xreasoner.model.hub import MICRO
     from xreasoner.model.load import load_tokenizer
-    from xreasoner.plan.sizes import MICRO_BASE
 
-    folder = MICRO_BASE if base == "micro" else Path(base).expanduser()
+    folder = MICRO if base == "micro" else Path(base).expanduser()
     return load_tokenizer(folder) if (folder / "tokenizer_config.json").is_file() else None

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xreasoner.config import DistillSpec, RlSpec, SftSpec
+from xreasoner.config import LaunchSpec, RlSpec, SftSpec
+from xreasoner.plan.activations import Mode
 from xreasoner.plan.machine import Machine
+from xreasoner.plan.memory import SAMPLED_TOGETHER, cache_bytes_a_token, mode_of
 from xreasoner.plan.sizes import Sizes
 from xreasoner.plan.tokens import Load
 
@@ -47,8 +49,8 @@ LOCAL = Share(
     0.0,
     0.0,
     0.0,
-    "the local sampler decodes 256 rows to the end of the budget at the memory's bandwidth, or at 0.5 ms a layer and "
-    "step where that is more (a guess): half to twice that; updates as in SFT",
+    "the local sampler decodes up to 256 rows at once to the end of the budget at the memory's bandwidth, or at 0.5 ms "
+    "a layer and step where that is more (a guess): half to twice that; updates as in SFT",
 )
 CPU = Share(
     0.05,
@@ -56,6 +58,9 @@ CPU = Share(
     0.5,
     "a CPU uses 20% of what a matrix product reached here just now",
 )
+# Bytes a weight that one step moves: under autocast it is read in float32, written as bfloat16 and read again, since a
+# copy lives no longer than a pass.
+WEIGHT_TRAFFIC: dict[Mode, int] = {"float32": 4, "autocast": 8, "bfloat16": 2}
 # The local sampler decodes layer by layer in Python: about a dozen kernels a layer and step, some 10 us each to launch.
 LAUNCH_SECONDS = 0.5e-3  # a layer and step; a guess, not measured
 
@@ -82,12 +87,8 @@ def training_flops(sizes: Sizes, tokens: float, length: float, adapters: bool) -
     return 3 * forward - (2 * sizes.matmul * tokens if adapters else 0)
 
 
-def stage_work(
-    sizes: Sizes, stage: SftSpec | RlSpec | DistillSpec, load: Load, machine: Machine, local: bool = False
-) -> Work:
-    """Of a whole stage. `local`: rollouts come from the local sampler."""
-    if isinstance(stage, DistillSpec):
-        return answering_work(sizes, load, machine, local)
+def stage_work(sizes: Sizes, stage: SftSpec | RlSpec, load: Load, machine: Machine, local: bool = False) -> Work:
+    """Of a whole stage of training. `local`: rollouts come from the local sampler."""
     length = load.prompt + load.response
     forward = forward_flops(sizes, load.tokens, length)
     on_cpu = machine.device == "cpu"
@@ -101,33 +102,51 @@ def stage_work(
     if on_cpu or not local:
         share = CPU if on_cpu else REINFORCEMENT
         return Work(total, total + again, _hours(total, machine, share), share)
-    update, decode = _hours(scored + training, machine, TRAINING), decode_hours(sizes, load, machine, 4)
+    update = _hours(scored + training, machine, TRAINING)
+    decode = decode_hours(sizes, load, machine, _batches(stage, machine.count), mode_of(stage, LaunchSpec()))
     if update is None or decode is None:
         return Work(total, total + again, None, LOCAL)
     hours = (update[0] + decode[0], update[1] + decode[1], update[2] + decode[2])
     return Work(total, total + again, hours, LOCAL)
 
 
-def answering_work(sizes: Sizes, load: Load, machine: Machine, local: bool) -> Work:
-    """Of an evaluation or a teacher."""
+def answering_work(sizes: Sizes, load: Load, machine: Machine, local: bool, mode: Mode = "bfloat16") -> Work:
+    """Of an evaluation or a teacher, whose weights are bfloat16, or float32 by `mode`."""
     total = forward_flops(sizes, load.tokens, load.prompt + load.response)
     if local and machine.device == "cuda":
-        return Work(total, total, decode_hours(sizes, load, machine, 2), LOCAL)
+        batches = Batches(min(SAMPLED_TOGETHER, load.rows), -(-load.rows // SAMPLED_TOGETHER))
+        return Work(total, total, decode_hours(sizes, load, machine, batches, mode), LOCAL)
     share = CPU if machine.device == "cpu" else ANSWERING
     return Work(total, total, _hours(total, machine, share), share)
 
 
-def decode_hours(sizes: Sizes, load: Load, machine: Machine, weight_bytes: int) -> tuple[float, float, float] | None:
-    """Of the local sampler, 256 rows at a time: every step reads all weights and the cache, and launches its kernels.
-    The longest row of a batch decides, so that mid takes the whole budget; low and high are half and twice that."""
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """What one device decodes one after the other: `batches` of up to `rows` rows."""
+
+    rows: int
+    batches: int
+
+
+def _batches(stage: RlSpec, world: int) -> Batches:
+    """Of a stage of RL on one of `world` GPUs: every step ends with its last batch. Whole groups decode together."""
+    n = stage.rollouts_per_prompt
+    most = SAMPLED_TOGETHER // n * n or SAMPLED_TOGETHER
+    of_step = max(1, stage.prompts_per_step * n // world)
+    return Batches(min(most, of_step), stage.steps * -(-of_step // most))
+
+
+def decode_hours(
+    sizes: Sizes, load: Load, machine: Machine, work: Batches, mode: Mode
+) -> tuple[float, float, float] | None:
+    """Of the local sampler: every step of a batch reads all weights and the cache, and launches its kernels. The
+    longest row of a batch decides, so that mid takes the whole budget; low and high are half and twice that."""
     if machine.bandwidth is None:
         return None
-    rows = 256
-    batches = load.rows / rows / machine.count
-    steps = load.lengths.response
-    cache = rows * (load.prompt + load.response) * sizes.layers * sizes.kv * 2 * weight_bytes
-    read = (sizes.matmul * weight_bytes + cache) / machine.bandwidth
-    hours = batches * steps * max(read, LAUNCH_SECONDS * sizes.layers) / 3600
+    steps = work.batches * load.lengths.response
+    cache = work.rows * (load.prompt + load.response) * cache_bytes_a_token(sizes, mode)
+    read = (sizes.matmul * WEIGHT_TRAFFIC[mode] + cache) / machine.bandwidth
+    hours = steps * max(read, LAUNCH_SECONDS * sizes.layers) / 3600
     return hours / 2, hours, hours * 2
 
 

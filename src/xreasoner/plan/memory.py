@@ -20,7 +20,7 @@ rollout/local.py; docs/hardware.md derives it. Nothing is fitted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from xreasoner.config import LaunchSpec, RlSpec, SftSpec
@@ -58,17 +58,22 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The moment of a stage at which one device holds most, and what it holds then [bytes]."""
+    """The moment of a stage at which one device holds most, and what it holds then [bytes]. `lacks`: what vLLM's share
+    is too small by for its weights and one row."""
 
     moment: str
     parts: Mapping[str, int]
+    lacks: int = 0
 
     @property
     def total(self) -> int:
         return sum(self.parts.values())
 
+    def fits(self, usable: int) -> bool:
+        return self.total <= usable and not self.lacks
+
     def as_json(self) -> dict[str, Any]:
-        return {"moment": self.moment, "total": self.total, "parts": dict(self.parts)}
+        return {"moment": self.moment, "total": self.total, "parts": dict(self.parts), "vllm_lacks": self.lacks}
 
 
 def mode_of(stage: SftSpec | RlSpec, launch: LaunchSpec) -> Mode:
@@ -98,7 +103,10 @@ def stage_peak(
     memory: int | None = None,
 ) -> Peak:
     """The peak of one process of a stage of training (under `offload` of its GPU; the CPU holds the shares)."""
-    return max(moments(sizes, stage, lengths, launch, device=device, memory=memory), key=lambda peak: peak.total)
+    found = moments(sizes, stage, lengths, launch, device=device, memory=memory)
+    share = _vllm(stage, launch, memory).get("vllm")
+    lacks = 0 if share is None else max(0, vllm_needs(sizes, lengths, launch.vllm.tensor_parallel) - share)
+    return replace(max(found, key=lambda peak: peak.total), lacks=lacks)
 
 
 def moments(
@@ -111,7 +119,7 @@ def moments(
     memory: int | None = None,
 ) -> list[Peak]:
     """Every moment of the stage that may be its peak: the end of the forward pass, the start and the end of the
-    backward pass, and in RL the rollout."""
+    backward pass, and in RL the rollout and the reference model's pass."""
     mode, world = mode_of(stage, launch), launch.processes * launch.nodes
     held, gradients, casts = _held(sizes, stage, launch, mode)
     batch = Batch(stage.micro_batch_sequences, lengths.row)
@@ -120,7 +128,7 @@ def moments(
     work = layer_work(sizes, batch, mode)
     scored = lengths.response
     head_gradient = 0 if stage.lora else sizes.embedding * 4
-    before = (_unshared(sizes, launch, mode) or gradients) if accumulates(stage, world) else 0
+    before = gradients if accumulates(stage, world) else 0
     vllm = _vllm(stage, launch, memory)
     asleep = {} if launch.vllm.sleep else vllm
     forward = {
@@ -151,6 +159,10 @@ def moments(
             distinct = -(-rows // stage.rollouts_per_prompt)
             sampling = max((parts for _, parts in _sampling(sizes, lengths, rows, distinct, mode)), key=_total)
             found.append(Peak("rollout", {**held, "casts": casts, **sampling}))
+        if launch.sharding == "fsdp2" and stage.kl_coef > 0:
+            # TRL's prepare_fsdp shares the reference out as one unit, which is gathered whole, and once more in the
+            # buffer that it is copied from (torch/distributed/fsdp/_fully_shard/_fsdp_collectives.py).
+            found.append(Peak("reference's pass", {**held, **asleep, "gathered": 2 * sizes.tower * width(mode)}))
     return [Peak(peak.moment, {name: n for name, n in peak.parts.items() if n}) for peak in found]
 
 
@@ -178,19 +190,14 @@ def _held(sizes: Sizes, stage: SftSpec | RlSpec, launch: LaunchSpec, mode: Mode)
     if share == 1:
         casts = sizes.layers * sizes.layer * 2 if mode == "autocast" else 0
         return held | _buckets(sizes.tower, world), gradients, casts
-    # Two layers are gathered at a time, one computing and one under way; the embedding, and the head to the end.
+    # Two layers are gathered at a time, one computing and one under way, and a table of words (accelerate shares the
+    # embedding and the head out as units of their own). Gradients on their way to their owners lie beside their copies
+    # in float32, in which they are reduced after every micro-batch (train/devices.py): a table's and a layer's.
     w = width(mode)
-    gathered = (2 * sizes.layer + sizes.embedding * (1 if sizes.tied else 2)) * w
-    unreduced = (2 * sizes.layer + sizes.embedding) * w  # gradients on their way to their owners
+    gathered = (2 * sizes.layer + sizes.embedding) * w + (sizes.layer + sizes.embedding) * (w + MASTER)
     if launch.offload:
-        return {"gathered": gathered + unreduced}, 0, 0
-    return held | {"gathered": gathered + unreduced}, gradients, 0
-
-
-def _unshared(sizes: Sizes, launch: LaunchSpec, mode: Mode) -> int:
-    """Under FSDP2 the gradients of all micro-batches but the last stay whole in every process, in the type in which
-    they are reduced: accelerate's no_sync turns the reduction off between updates (Accelerator.no_sync)."""
-    return sizes.tower * width(mode) if launch.sharding == "fsdp2" else 0
+        return {"gathered": gathered}, 0, 0
+    return held | {"gathered": gathered}, gradients, 0
 
 
 def _buckets(trained: int, world: int) -> dict[str, int]:
@@ -202,6 +209,31 @@ def _vllm(stage: SftSpec | RlSpec, launch: LaunchSpec, memory: int | None) -> di
     if isinstance(stage, SftSpec) or launch.rollout == "local" or memory is None:
         return {}
     return {"vllm": int(launch.vllm.memory_share * memory)}
+
+
+def vllm_needs(sizes: Sizes, lengths: Lengths, parallel: int, weights: int | None = None) -> int:
+    """What each of `parallel` GPUs needs for a copy of vLLM that can answer at all: its part of the bfloat16 weights
+    (of the tower's, unless told), and the keys and values of one row at its longest."""
+    held = 2 * sizes.tower if weights is None else weights
+    return held // parallel + lengths.row * cache_bytes_a_token(sizes) // min(parallel, sizes.kv_heads)
+
+
+def host_bytes(sizes: Sizes, stage: SftSpec | RlSpec, launch: LaunchSpec) -> int:
+    """The CPU's memory that the processes of one machine take for weights at their most.
+
+    Every process reads the whole tower before it goes to its GPU (train/lora.load_start). Where it is shared out, it
+    waits on the CPU while the reference model is read beside it (trl/trainer/grpo_trainer.py; the Trainer moves a model
+    at once only without FSDP). Under `offload` the shares stay; and AdamW's moments, which the CPU's memory holds whole
+    where a checkpoint is written, are gathered in one process.
+    """
+    if stage.lora is not None:
+        return launch.processes * sizes.tower * width(mode_of(stage, launch))
+    reference = isinstance(stage, RlSpec) and stage.kl_coef > 0
+    if launch.sharding == "none":
+        return launch.processes * sizes.tower * MASTER
+    read = launch.processes * sizes.tower * MASTER * (1 + reference)
+    states = sizes.tower * (2 * MASTER + MOMENTS + MASTER * reference) if launch.offload else 0
+    return max(read, states // launch.nodes + sizes.tower * MOMENTS)
 
 
 def cache_bytes_a_token(sizes: Sizes, mode: Mode = "bfloat16") -> int:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xreasoner.errors import ModelError
 from xreasoner.model.families import FAMILIES, read_config
-
-MICRO_BASE = Path(__file__).parents[1] / "micro" / "assets" / "base"
+from xreasoner.model.hub import resolve_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ def base_config(base: str) -> tuple[Any, str]:
 
     if base in SHAPES and not Path(base).is_dir():
         return config_of(base), "model/shapes.py"
-    folder = MICRO_BASE if base == "micro" else _folder(base)
+    folder = resolve_config(base)
     model_type = read_config(folder).get("model_type")
     if model_type not in list(FAMILIES):
         raise ModelError(
@@ -133,21 +131,3 @@ def base_config(base: str) -> tuple[Any, str]:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(f"{folder}/config.json is not valid ({reason}); restore it from the original.") from error
     return config, f"{folder}/config.json"
-
-
-def _folder(base: str) -> Path:
-    """Where the base's config.json lies."""
-    path = Path(base).expanduser()
-    if path.is_dir():
-        return path
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", base) or Path(path.parts[0]).exists():
-        raise ModelError(f"{base} is not a folder; give the path of a model folder or a Hugging Face model id.")
-    from huggingface_hub import hf_hub_download
-
-    try:
-        return Path(hf_hub_download(base, "config.json")).parent
-    except (OSError, ValueError) as error:  # huggingface_hub's own errors are kinds of these
-        raise ModelError(
-            f"The config.json of {base} could not be fetched from the Hugging Face Hub ({type(error).__name__}): check "
-            "the name and the network, or give a folder that holds it."
-        ) from error
