@@ -103,7 +103,7 @@ def test_processes_share_a_copy_of_vllm_only_where_they_ask_alike() -> None:
 
 def test_adapters_are_not_shared_out() -> None:
     with pytest.raises(RecipeError, match="`sft` trains adapters, which fsdp2 does not share out here: set"):
-        config.load(MICRO, ["sft.lora={rank: 2, alpha: 2}", "launch={sharding: fsdp2, rollout: vllm}"])
+        config.load(MICRO, ["sft.lora={rank: 2, alpha: 2}", "launch={processes: 2, sharding: fsdp2, rollout: vllm}"])
 
 
 def test_all_that_is_wrong_is_told_and_a_typo_once() -> None:

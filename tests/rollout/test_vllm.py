@@ -1,5 +1,6 @@
 """VllmSampler's own logic, around an engine that replies from a script. `make verify-vllm` has the real one."""
 
+import os
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -205,6 +206,9 @@ def test_prompts_without_room_for_the_budgets_are_refused(make):
         DataError, match=f"A prompt of {length} tokens and up to 13 behind it exceed the {length + 12} "
     ):
         make(small).generate([prompt], SamplingParams(8, 4))
+    make(exact).check_room([prompt], SamplingParams(8, 4))
+    with pytest.raises(DataError, match=f"A prompt of {length} tokens"):
+        make(small).check_room([says("w1"), prompt], SamplingParams(8, 4))
     assert small.asked == []
 
 
@@ -267,3 +271,9 @@ def test_a_missing_package_names_the_extra(monkeypatch, tmp_path):
     for call in (require_vllm, lambda: VllmSampler.from_dir(tmp_path, VllmSpec())):
         with pytest.raises(RecipeError, match=r"pip install 'xreasoner\[vllm\]'"):
             call()
+
+
+def test_the_engine_lives_in_this_process_whatever_the_machine_says(monkeypatch):
+    monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
+    require_vllm()
+    assert os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"

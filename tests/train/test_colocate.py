@@ -1,20 +1,24 @@
-"""vLLM beside the trainer: what TRL is told, how the engine is made, woken and shared. `make verify-vllm` has the real
-one."""
+"""vLLM beside the trainer: what TRL is told, how the engine is made, given weights, woken and shared.
+
+`make verify-vllm` has the real one.
+"""
 
 import sys
 from types import SimpleNamespace
 
 import pytest
-from grpo_tiny import make_spec
+import torch
+from grpo_tiny import make_examples, make_spec
+from peft import LoraConfig, get_peft_model
 from trl import GRPOConfig
 from trl.generation import vllm_generation
 
 from xreasoner.config import LaunchSpec
-from xreasoner.errors import RecipeError
+from xreasoner.errors import DataError, ModelError, RecipeError
 from xreasoner.model.load import load_tokenizer, load_tower
 from xreasoner.rollout.local import LocalSampler
 from xreasoner.rollout.vllm import VllmSampler
-from xreasoner.train import colocate
+from xreasoner.train import colocate, grpo, rl_trainer
 from xreasoner.types import Message, Prompt, SamplingParams
 
 
@@ -28,13 +32,13 @@ def package(monkeypatch):
 
 
 def test_the_local_sampler_needs_nothing():
-    assert colocate.vllm_arguments(make_spec(), LaunchSpec()) == {}
+    assert colocate.vllm_arguments(LaunchSpec()) == {}
     with colocate.our_engine(LaunchSpec()):
         pass
 
 
 def test_trl_is_told_what_the_recipe_says(package, tmp_path):
-    told = colocate.vllm_arguments(make_spec(), launch(memory_share=0.25, tensor_parallel=2, sleep=True))
+    told = colocate.vllm_arguments(launch(memory_share=0.25, tensor_parallel=2, sleep=True))
     config = GRPOConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False, num_generations=4, **told)
     assert config.use_vllm
     assert config.vllm_mode == "colocate"
@@ -47,16 +51,7 @@ def test_trl_is_told_what_the_recipe_says(package, tmp_path):
 def test_a_missing_package_is_told_before_anything_is_loaded(monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(RecipeError, match=r"pip install 'xreasoner\[vllm\]'"):
-        colocate.vllm_arguments(make_spec(), launch())
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"), [({"refill_groups": 2}, "refills"), ({"lora": {"rank": 2, "alpha": 2}}, "adapters")]
-)
-def test_a_shared_copy_of_vllm_is_refused_where_processes_ask_unevenly(package, changes, reason):
-    assert colocate.vllm_arguments(make_spec(**changes), launch())["use_vllm"]
-    with pytest.raises(RecipeError, match=f"{reason}.*set `launch.vllm.tensor_parallel: 1`"):
-        colocate.vllm_arguments(make_spec(**changes), launch(tensor_parallel=2))
+        colocate.vllm_arguments(launch())
 
 
 def test_the_engine_that_trl_makes_gets_our_settings(monkeypatch):
@@ -79,6 +74,20 @@ def test_the_engine_that_trl_makes_gets_our_settings(monkeypatch):
     assert vllm_generation.LLM is original
 
 
+def test_an_engine_that_cannot_be_made_is_a_sentence(monkeypatch):
+    def fail(**arguments):
+        raise ValueError("No available memory for the cache blocks.\nTraceback")
+
+    monkeypatch.setattr(vllm_generation, "LLM", fail, raising=False)
+    with (
+        pytest.raises(
+            ModelError, match=r"cannot load runs/tower \(No available .*blocks.\): .*`launch.vllm.memory_share`"
+        ),
+        colocate.our_engine(launch()),
+    ):
+        vllm_generation.LLM(model="runs/tower")
+
+
 class Engine:
     """What a sleeping engine is told, in order."""
 
@@ -98,6 +107,47 @@ class Engine:
 
     def reset_mm_cache(self):
         self.told.append("mm")
+
+
+def adapted(tower):
+    """As load_start gives it under `lora` and `bf16`, after some training."""
+    model = get_peft_model(
+        load_tower(tower, dtype=torch.bfloat16), LoraConfig(r=2, target_modules=["q_proj", "up_proj"])
+    )
+    torch.manual_seed(0)
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.3)
+    return model
+
+
+def test_weights_under_adapters_survive_what_trl_does_to_load_an_engine(tower):
+    trainer = trainer_of(tower)
+    model, loaded = adapted(tower), []
+
+    def sync_weights():
+        model.merge_adapter()
+        loaded.append({name: w.clone() for name, w in model.named_parameters() if name.endswith("base_layer.weight")})
+        model.unmerge_adapter()
+
+    trainer.model, trainer.vllm_generation.sync_weights = model, sync_weights
+    before = {name: w.clone() for name, w in model.named_parameters()}
+    sync_weights()
+    rounded = {name for name, w in model.named_parameters() if not torch.equal(w, before[name])}
+    assert len(rounded) == 4  # or there is nothing to survive here: two layers of two
+    model.load_state_dict(before, strict=False)
+    colocate.open_rollouts(trainer, load_tokenizer(tower), launch())
+    for _ in range(3):
+        trainer.vllm_generation.sync_weights()
+        assert all(torch.equal(w, before[name]) for name, w in model.named_parameters())
+    assert all(not torch.equal(w, before[name]) for name, w in loaded[-1].items())  # what the engine got is merged
+
+
+def test_without_adapters_weights_are_neither_copied_nor_put_back(tower):
+    trainer = trainer_of(tower)
+    trainer.vllm_generation.sync_weights = sync = object()
+    colocate.open_rollouts(trainer, load_tokenizer(tower), launch())
+    assert trainer.vllm_generation.sync_weights is sync
 
 
 def trainer_of(tower, **generation):
@@ -136,6 +186,20 @@ def test_an_engine_that_sleeps_is_woken_for_the_rollout_alone(tower):
     assert trainer.vllm_generation._llm_weights_sleeping
 
 
+def test_prompts_without_room_are_refused_before_the_first_step(tower, tmp_path, monkeypatch):
+    examples, asked = make_examples(), []
+
+    def check_room(prompts, params):
+        asked.append(([p.messages for p in prompts], params.think_budget, params.answer_budget))
+        raise DataError("no room")
+
+    sampler = SimpleNamespace(check_room=check_room)
+    monkeypatch.setattr(rl_trainer, "open_rollouts", lambda *_: (sampler, None))
+    with pytest.raises(DataError, match="no room"):
+        grpo.train_rl(make_spec(), examples, tower, tmp_path, 0, lambda record: None)
+    assert asked == [([e.messages for e in examples], 8, 4)]
+
+
 def test_processes_that_share_an_engine_ask_it_for_the_same_and_keep_their_own(monkeypatch):
     shares = {0: [says(1)], 1: [says(2), says(3)], 2: []}
     asked = []
@@ -144,7 +208,9 @@ def test_processes_that_share_an_engine_ask_it_for_the_same_and_keep_their_own(m
         asked.append(prompts)
         return [[p.seed] * n for p in prompts]
 
-    sampler = colocate.SharedSampler(SimpleNamespace(generate=generate, prompt_ids=lambda p: (p.seed,)), "group")
+    checked = []
+    own = SimpleNamespace(generate=generate, prompt_ids=lambda p: (p.seed,), check_room=lambda p, _: checked.append(p))
+    sampler = colocate.SharedSampler(own, "group")
 
     def gather(out, own, group):
         assert (own, group) == (shares[rank], "group")
@@ -159,6 +225,8 @@ def test_processes_that_share_an_engine_ask_it_for_the_same_and_keep_their_own(m
     assert kept == [[[1, 1]], [[2, 2], [3, 3]], []]
     assert [[p.seed for p in prompts] for prompts in asked] == [[1, 2, 3]] * 3
     assert sampler.prompt_ids(says(4)) == (4,)
+    sampler.check_room([says(5)], SamplingParams(2, 2))
+    assert checked == [[says(5)]]
 
 
 def says(seed):

@@ -41,7 +41,9 @@ def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SFTConfig:
         monkeypatch.setenv(name, "false")  # libraries set them; this puts them back
     told = devices.fsdp_arguments(SPEC, SHARDED)
     assert told.pop("ddp_backend") == "cuda:nccl,cpu:gloo"  # which one process alone would try to open
-    return SFTConfig(output_dir=str(tmp_path), use_cpu=True, bf16=True, report_to="none", **told)
+    args = SFTConfig(output_dir=str(tmp_path), use_cpu=True, bf16=True, report_to="none", **told)
+    devices.set_precision(args)
+    return args
 
 
 def test_every_field_arrives_at_accelerate(arguments: SFTConfig, tower: Path) -> None:
@@ -55,19 +57,23 @@ def test_every_field_arrives_at_accelerate(arguments: SFTConfig, tower: Path) ->
     assert plugin.cpu_ram_efficient_loading is False
     plugin.set_mixed_precision("bf16")  # what accelerate does with the trainer's bf16
     assert arguments.bf16
-    assert plugin.mixed_precision_policy == MixedPrecisionPolicy(*[torch.bfloat16] * 3)
+    assert plugin.mixed_precision_policy == MixedPrecisionPolicy(torch.bfloat16, torch.float32, torch.float32)
+    assert arguments.accelerator_config.gradient_accumulation_kwargs == {"sync_each_batch": True}
     plugin.set_auto_wrap_policy(load_tower(tower))
     assert {c.__name__ for c in plugin.auto_wrap_policy.keywords["transformer_layer_cls"]} == {"Qwen2DecoderLayer"}
 
 
 def test_what_the_trainer_was_told_is_written_down(arguments: SFTConfig, tmp_path: Path) -> None:
-    arguments.hub_token = "hf_secret"
+    arguments.hub_token, arguments.eos_token = "hf_secret", "<|im_end|>"
     devices.write_arguments(arguments, tmp_path)
     written = json.loads((tmp_path / devices.ARGUMENTS).read_text())
     assert written["fsdp"] is True
     assert written["fsdp_config"]["version"] == 2
     assert written["fsdp_config"]["cpu_offload"] is True
     assert written["bf16"] is True
+    assert "output_dtype=torch.float32" in written["fsdp_plugin_args"]["mixed_precision_policy"]
+    assert written["eos_token"] == "<|im_end|>"
+    assert "pad_token" not in written
     assert "secret" not in (tmp_path / devices.ARGUMENTS).read_text()
 
 
@@ -96,12 +102,14 @@ def test_a_checkpoint_of_another_sharding_is_refused(tmp_path: Path) -> None:
         newest_whole(tmp_path)
 
 
-def run_sharded(tower: Path, stage_dir: Path, stop_after: int = 0) -> subprocess.CompletedProcess[str]:
+def run_sharded(
+    tower: Path, stage_dir: Path, stop_after: int = 0, changes: str = "{}"
+) -> subprocess.CompletedProcess[str]:
     script = Path(__file__).with_name("sharded_tiny.py")
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     return subprocess.run(
         [*launch, script, tower, stage_dir, str(stop_after)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "CHANGES": changes},
         capture_output=True,
         text=True,
         timeout=240,
@@ -130,3 +138,14 @@ def test_two_sharded_processes_train_what_one_does_and_go_on_where_they_were_sto
     assert set(two) == set(one)  # tied weights once, no wrapper's names
     assert max(float((two[name] - one[name]).abs().max()) for name in one) < 1e-6
     assert load_tower(tmp_path / "two" / "tower").config.architectures == ["Qwen2ForCausalLM"]
+
+
+@pytest.mark.slow
+def test_bfloat16_is_of_the_layers_alone(tmp_path: Path) -> None:
+    from test_sft import make_tower
+
+    make_tower(tmp_path / "start")
+    done = run_sharded(tmp_path / "start", tmp_path / "two", changes='{"bf16": true, "micro_batch_sequences": 2}')
+    assert done.returncode == 0, done.stderr
+    seen = {"outputs": ["torch.float32"], "gradients": ["DTensor torch.float32"]}
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [seen] * 2

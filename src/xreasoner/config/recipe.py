@@ -94,12 +94,22 @@ class Recipe(Frozen):
 
     @model_validator(mode="after")
     def _can_be_launched(self) -> Recipe:
+        if self.launch.rollout == "vllm" and self.launch.vllm.tensor_parallel > 1:
+            for stage in self.training:
+                if isinstance(stage, RlSpec) and (stage.refill_groups or stage.lora is not None):
+                    # Each process asks for further prompts as often as it needs; with adapters it was never tried.
+                    what = "refills its groups" if stage.refill_groups else "trains adapters"
+                    raise ValueError(
+                        f"stage `{stage.name}` {what}, for which every process needs a copy of vLLM of its own here: "
+                        "set `launch.vllm.tensor_parallel: 1`"
+                    )
         if self.launch.sharding == "none":
             return self
         for stage in self.training:
             if stage.lora is not None:
                 raise ValueError(
-                    f"stage `{stage.name}` trains adapters, which fit on one GPU: set `launch.sharding: none`"
+                    f"stage `{stage.name}` trains adapters, which fsdp2 does not share out here: set "
+                    "`launch.sharding: none`"
                 )
             if isinstance(stage, RlSpec) and self.launch.rollout != "vllm":
                 raise ValueError(

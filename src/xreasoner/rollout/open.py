@@ -14,10 +14,15 @@ from xreasoner.types import Sampler
 def check_sampler(launch: LaunchSpec) -> None:
     """Raises RecipeError where the package of the sampler that `launch` names is not installed."""
     if launch.rollout == "vllm" and importlib.util.find_spec("vllm") is None:
-        raise RecipeError(
-            "The recipe says `launch.rollout: vllm`, and vLLM is not installed: run `pip install 'xreasoner[vllm]'`, "
-            "or set `launch.rollout=local`."
-        )
+        raise without_vllm("vLLM is not installed")
+
+
+def without_vllm(reason: str) -> RecipeError:
+    """What a run says that asks for vLLM where there is none."""
+    return RecipeError(
+        f"The recipe says `launch.rollout: vllm`, but {reason}: run `pip install 'xreasoner[vllm]'`, or set "
+        "`launch.rollout: local`."
+    )
 
 
 def open_sampler(

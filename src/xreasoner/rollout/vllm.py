@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from xreasoner.config import VllmSpec
 from xreasoner.errors import DataError, ModelError, RecipeError, RunError
 from xreasoner.rollout.encode import Encoded, Encoder
 from xreasoner.rollout.forced_exit import ForcedExit, Row, check_params, end_ids
+from xreasoner.rollout.open import without_vllm
 from xreasoner.rollout.seeds import derive
 from xreasoner.types import Completion, Prompt, SamplingParams
 
@@ -50,16 +52,26 @@ ENGINE: dict[str, Any] = {
 
 def require_vllm() -> Any:
     """The package, set up for engines that live in this process. Raises RecipeError where it is not installed."""
-    # A worker that is ended takes an engine in its own process along, and TRL reaches into it to load weights.
-    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+    # A worker that is ended takes an engine in its own process along, and TRL reaches into it to load weights: no
+    # setting of the machine's may change that.
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     try:
         return importlib.import_module("vllm")
     except ImportError as error:
-        raise RecipeError(
-            f"The recipe says `launch.rollout: vllm`, but vLLM cannot be imported ({error}): install the extra with "
-            "`pip install 'xreasoner[vllm]'`, or set `launch.rollout: local`."
+        raise without_vllm(f"vLLM cannot be imported ({error})") from error
+
+
+@contextmanager
+def opening(model: str | Path) -> Iterator[None]:
+    """Where an engine is made of `model`: what vLLM raises becomes a ModelError."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"vLLM cannot load {model} ({_first_line(error)}): free the GPU's memory, set `launch.vllm.eager: true` "
+            "or, in training, another `launch.vllm.memory_share`, or set `launch.rollout: local`."
         ) from error
 
 
@@ -112,7 +124,7 @@ class VllmSampler:
         path = hub.resolve_model(model_dir)
         tokenizer = load.load_tokenizer(path)
         processor = load.load_processor(path, min_pixels, max_pixels) if load.is_vlm(path) else None
-        try:
+        with opening(model_dir):
             config = AutoConfig.from_pretrained(path, trust_remote_code=False)
             configs = [config, config.get_text_config()]
             if (path / "generation_config.json").is_file():
@@ -125,11 +137,6 @@ class VllmSampler:
                 **ENGINE,
                 **_sight(processor),
             )
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ModelError(
-                f"vLLM cannot load {model_dir} ({_first_line(error)}): free the GPU's memory, set "
-                "`launch.vllm.eager: true`, or set `launch.rollout: local`."
-            ) from error
         return cls(llm, tokenizer, configs, processor, getattr(config, "image_token_id", None))
 
     def prompt_ids(self, prompt: Prompt) -> tuple[int, ...]:
@@ -169,6 +176,12 @@ class VllmSampler:
             waiting = [one for one in waiting if not one.row.done]
         whole = params.top_p == 1
         return [[one.row.completion(one.logprobs if whole else None) for one in group] for group in groups]
+
+    def check_room(self, prompts: Sequence[Prompt], params: SamplingParams) -> None:
+        """Raises DataError where a prompt leaves no room for the budgets, as `generate` would when it comes to it: the
+        engine's context is as long as the memory that it has allows, and may be shorter than the model's."""
+        for prompt in prompts:
+            self._check_room(len(self.prompt_ids(prompt)), params)
 
     def _check_room(self, length: int, params: SamplingParams) -> None:
         closing = 0 if params.think_budget is None else params.think_budget + len(self._rule.close_ids)

@@ -13,28 +13,22 @@ from typing import Any
 
 import torch.distributed
 
-from xreasoner.config import LaunchSpec, RlSpec
-from xreasoner.errors import RecipeError
+from xreasoner.config import LaunchSpec
 from xreasoner.rollout.local import LocalSampler
-from xreasoner.rollout.vllm import ENGINE, VllmSampler, require_vllm
+from xreasoner.rollout.vllm import ENGINE, VllmSampler, opening, require_vllm
+from xreasoner.train.lora import keep_frozen
 from xreasoner.types import Completion, Prompt, SamplingParams
 
 
-def vllm_arguments(spec: RlSpec, launch: LaunchSpec) -> dict[str, Any]:
+def vllm_arguments(launch: LaunchSpec) -> dict[str, Any]:
     """The arguments of TRL's GRPOConfig for rollouts by vLLM; none where the local sampler makes them.
 
-    Raises RecipeError where vLLM is not installed, or its copies on several GPUs do not go with what the recipe says.
+    Raises RecipeError where vLLM is not installed.
     """
     if launch.rollout == "local":
         return {}
     require_vllm()
     vllm = launch.vllm
-    if vllm.tensor_parallel > 1 and (spec.refill_groups or spec.lora is not None):
-        reason = "refills its groups by itself" if spec.refill_groups else "trains adapters, which fit on one GPU"
-        raise RecipeError(
-            f"Stage `{spec.name}` {reason}, so several processes cannot share a copy of vLLM: set "
-            "`launch.vllm.tensor_parallel: 1`."
-        )
     return {
         "use_vllm": True,
         "vllm_mode": "colocate",
@@ -48,7 +42,10 @@ def vllm_arguments(spec: RlSpec, launch: LaunchSpec) -> dict[str, Any]:
 
 @contextmanager
 def our_engine(launch: LaunchSpec) -> Iterator[None]:
-    """While it lasts, the engine that TRL makes gets ENGINE's settings and `eager`, which GRPOConfig cannot name."""
+    """While it lasts, the engine that TRL makes gets ENGINE's settings and `eager`, which GRPOConfig cannot name.
+
+    Raises ModelError, inside of it, where the engine cannot be made.
+    """
     if launch.rollout == "local":
         yield
         return
@@ -57,7 +54,8 @@ def our_engine(launch: LaunchSpec) -> Iterator[None]:
     original = vllm_generation.LLM
 
     def make(**arguments: Any) -> Any:
-        return original(**(arguments | ENGINE | {"enforce_eager": launch.vllm.eager}))
+        with opening(arguments["model"]):
+            return original(**(arguments | ENGINE | {"enforce_eager": launch.vllm.eager}))
 
     vllm_generation.LLM = make
     try:
@@ -74,6 +72,7 @@ def open_rollouts(trainer: Any, tokenizer: Any, launch: LaunchSpec) -> tuple[RlS
     if launch.rollout == "local":
         return LocalSampler(trainer.model, tokenizer), nullcontext
     generation, model = trainer.vllm_generation, trainer.model
+    _syncs_leave_no_trace(generation, model)
     configs = (model.config, model.config.get_text_config(), getattr(model, "generation_config", None))
     sampler = VllmSampler(generation.llm, tokenizer, configs)
 
@@ -86,6 +85,21 @@ def open_rollouts(trainer: Any, tokenizer: Any, launch: LaunchSpec) -> tuple[RlS
     if generation.tensor_parallel_size == 1:
         return sampler, rollouts
     return SharedSampler(sampler, generation.tp_group), rollouts
+
+
+def _syncs_leave_no_trace(generation: Any, model: Any) -> None:
+    """TRL adds adapters to the frozen weights for vLLM and takes them out again, in place: in bfloat16 (w + d) - d is
+    not w, and every rollout would change what no checkpoint holds. So the weights are put back as they were."""
+    put_back = keep_frozen(model)
+    if put_back is None:
+        return
+    sync = generation.sync_weights
+
+    def sync_weights() -> None:
+        sync()
+        put_back()
+
+    generation.sync_weights = sync_weights
 
 
 @contextmanager
@@ -111,6 +125,9 @@ class SharedSampler:
 
     def prompt_ids(self, prompt: Prompt) -> tuple[int, ...]:
         return self._sampler.prompt_ids(prompt)
+
+    def check_room(self, prompts: Sequence[Prompt], params: SamplingParams) -> None:
+        self._sampler.check_room(prompts, params)
 
     def generate(self, prompts: Sequence[Prompt], params: SamplingParams, n: int = 1) -> list[list[Completion]]:
         shares: list[Any] = [None] * torch.distributed.get_world_size(self._group)

@@ -31,7 +31,7 @@ from xreasoner.files import whole_folder
 from xreasoner.model.load import load_tokenizer
 from xreasoner.train.checkpoints import newest_whole
 from xreasoner.train.colocate import vllm_arguments
-from xreasoner.train.devices import device_arguments, world, write_arguments
+from xreasoner.train.devices import device_arguments, set_precision, world, write_arguments
 from xreasoner.train.division import check_division
 from xreasoner.train.lora import gather, load_start, save_tower
 from xreasoner.train.rl_trainer import Progress, RlTrainer
@@ -92,11 +92,11 @@ def grpo_config(spec: RlSpec, checkpoints: Path, seed: int, launch: LaunchSpec =
     processes = world()
     each = spec.prompts_per_step * spec.rollouts_per_prompt // spec.updates_per_step
     check_division(spec, processes)
-    return GRPOConfig(
+    args = GRPOConfig(
         output_dir=str(checkpoints),
         seed=seed,
         **device_arguments(spec, launch),
-        **vllm_arguments(spec, launch),
+        **vllm_arguments(launch),
         disable_dropout=True,
         max_steps=spec.steps * spec.updates_per_step,
         per_device_train_batch_size=spec.micro_batch_sequences,
@@ -126,3 +126,5 @@ def grpo_config(spec: RlSpec, checkpoints: Path, seed: int, launch: LaunchSpec =
         dataloader_num_workers=0,
         remove_unused_columns=False,
     )
+    set_precision(args)
+    return args

@@ -3,6 +3,7 @@ stage ends."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -45,6 +46,22 @@ def load_start(spec: TrainSpec, tower_dir: Path) -> tuple[Any, LoraConfig | None
 def adapters_off(model: Any) -> bool:
     """Whether a model has adapters that are switched off, which makes it the reference that it started as."""
     return any(module.disable_adapters for module in model.modules() if isinstance(module, LoraLayer))
+
+
+def keep_frozen(model: Any) -> Callable[[], None] | None:
+    """Copies the frozen weights under a model's adapters to the CPU's memory; what comes back puts them back, to the
+    bit. None where the model has no adapters."""
+    frozen = [module.get_base_layer().weight for module in model.modules() if isinstance(module, LoraLayer)]
+    if not frozen:
+        return None
+    kept = [weight.detach().to("cpu", copy=True) for weight in frozen]
+
+    def put_back() -> None:
+        with torch.no_grad():
+            for weight, was in zip(frozen, kept, strict=True):
+                weight.copy_(was)
+
+    return put_back
 
 
 def gather(model: Any) -> dict[str, torch.Tensor] | None:

@@ -23,6 +23,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from xreasoner.config import LaunchSpec, RlSpec
 from xreasoner.errors import RunError
+from xreasoner.rollout.local import LocalSampler
 from xreasoner.rollout.seeds import derive
 from xreasoner.train.alarm import GapAlarm
 from xreasoner.train.checkpoints import LocalTrainer
@@ -82,6 +83,8 @@ class RlTrainer(LocalTrainer, GRPOTrainer):
                 callbacks=[_Reporter(self)],
             )
         self._sampler, self._rollouts = open_rollouts(self, tokenizer, launch)
+        if not isinstance(self._sampler, LocalSampler):
+            self._sampler.check_room([Prompt(e.messages) for e in examples], self._params(0))
 
     def _get_train_sampler(self, dataset: Any = None) -> Sampler[int]:
         return Positions(self._spec, self.args.world_size, self.args.steps_per_generation)
@@ -129,14 +132,17 @@ class RlTrainer(LocalTrainer, GRPOTrainer):
 
     def _sample(self, asked: Sequence[tuple[int, int]]) -> list[Group]:
         """A group for every (stream, example) of numbers; the stream is its luck, one of its own in every step."""
-        spec, n = self._spec, self._spec.rollouts_per_prompt
-        seed = derive(self.args.seed, self.state.global_step // spec.updates_per_step)
-        params = SamplingParams(spec.think_budget, spec.answer_budget, spec.temperature, seed=seed)
+        n, step = self._spec.rollouts_per_prompt, self.state.global_step // self._spec.updates_per_step
+        params = self._params(derive(self.args.seed, step))
         examples = [self._examples[number] for _, number in asked]
         prompts = [Prompt(e.messages, seed=stream) for e, (stream, _) in zip(examples, asked, strict=True)]
         sampled = self._sampler.generate(prompts, params, n)
         verdicts = iter(verify_many([(e, c.text) for e, group in zip(examples, sampled, strict=True) for c in group]))
         return [Group(p, group, list(islice(verdicts, n))) for p, group in zip(prompts, sampled, strict=True)]
+
+    def _params(self, seed: int) -> SamplingParams:
+        spec = self._spec
+        return SamplingParams(spec.think_budget, spec.answer_budget, spec.temperature, seed=seed)
 
     def _further(self) -> list[tuple[int, int]]:
         """This process's share of what the step may sample beside its own prompts."""

@@ -17,7 +17,7 @@ from xreasoner.errors import RunError
 from xreasoner.files import remove, whole_folder
 from xreasoner.model.load import load_tokenizer
 from xreasoner.train.checkpoints import LocalTrainer, newest_whole
-from xreasoner.train.devices import device_arguments, world, write_arguments
+from xreasoner.train.devices import device_arguments, set_precision, world, write_arguments
 from xreasoner.train.lora import gather, load_start, save_tower
 from xreasoner.train.order import BatchOrder, EpochLoader, accumulation_steps, epoch_batches, padding_share
 from xreasoner.train.rows import Rows, write_rows
@@ -100,7 +100,7 @@ def train_sft(
 
 
 def _arguments(spec: SftSpec, folder: Path, seed: int, launch: LaunchSpec) -> SFTConfig:
-    return SFTConfig(
+    args = SFTConfig(
         output_dir=str(folder),
         num_train_epochs=spec.epochs,
         per_device_train_batch_size=spec.micro_batch_sequences,
@@ -123,6 +123,8 @@ def _arguments(spec: SftSpec, folder: Path, seed: int, launch: LaunchSpec) -> SF
         log_level="error",
         seed=seed,
     )
+    set_precision(args)
+    return args
 
 
 class _Trainer(LocalTrainer, SFTTrainer):
