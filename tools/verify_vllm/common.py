@@ -11,16 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from run import MARK
+
 from xreasoner.micro.examples import training_examples
 from xreasoner.types import Completion, Prompt, SamplingParams
 
 BASE = Path(__file__).resolve().parents[2] / "src" / "xreasoner" / "micro" / "assets" / "base"
-MARK = "verify-vllm:"  # begins a line that run.py reads
 EXITS = ("natural", "forced", "none")
 
 
 def tell(check: str, figure: str, value: object, wanted: str, ok: bool) -> None:
-    """One row of the table."""
+    """One row of the table; where nothing is `wanted` it tells a figure, and is not counted."""
     row = {"check": check, "figure": figure, "value": str(value), "wanted": wanted, "ok": bool(ok)}
     print(MARK + json.dumps(row), flush=True)
 
