@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -223,7 +224,11 @@ def test_another_vocabulary_is_noticed(bytes_model: Any, serve: Any, folders: di
     [
         ("completions", Abilities(completions=False), "takes no raw completions"),
         ("chat", Abilities(continues=False), "cannot continue a turn"),
-        ("auto", Abilities(chat=False, completions=False), r"answers no question of one word \(.*404"),
+        (
+            "auto",
+            Abilities(chat=False, completions=False),
+            r"one word; raw .*404.*\); chat is not used \(.*404.*\): name",
+        ),
     ],
 )
 def test_what_is_insisted_on_and_cannot_be(
@@ -231,6 +236,63 @@ def test_what_is_insisted_on_and_cannot_be(
 ) -> None:
     with pytest.raises(ModelError, match=sentence), serve(bytes_model, abilities, protocol=protocol):
         pass
+
+
+@pytest.mark.parametrize("code", [429, 503])
+@pytest.mark.parametrize("nth", range(7))
+def test_what_passes_while_the_server_is_probed_changes_nothing(
+    bytes_model: Any, serve: Any, code: int, nth: int
+) -> None:
+    asked = []
+
+    def once(path: str, body: Any, reply: Any) -> Any:
+        asked.append(path)
+        return (code, {"error": "busy"}) if len(asked) == nth + 1 else reply
+
+    with serve(bytes_model, Abilities(change=once)) as sampler:
+        assert (sampler.found.name, sampler.found.notes) == ("completions in ids, continued chat", ())
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        lambda body: "return_token_ids" in body,
+        lambda body: "messages" in body,
+        lambda body: body.get("continue_final_message"),
+    ],
+)
+def test_what_stays_unanswered_while_the_server_is_probed_is_no_inability(
+    bytes_model: Any, serve: Any, what: Any
+) -> None:
+    busy = Abilities(change=lambda path, body, reply: (503, {"error": "busy"}) if what(body) else reply)
+    with pytest.raises(ModelError, match=r"one word without a reply \(HTTP 503\): .*again"), serve(bytes_model, busy):
+        pass
+
+
+def test_a_server_that_takes_ids_and_gives_none_is_asked_in_text(bytes_model: Any, serve: Any) -> None:
+    def drop(path: str, body: Any, reply: Any) -> Any:
+        reply["choices"][0].pop("token_ids", None)
+        return reply
+
+    with serve(bytes_model, Abilities(change=drop)) as sampler:
+        assert sampler.found.name == "completions in text, continued chat"
+
+
+@pytest.mark.parametrize("name", ["completions in ids", *WAYS])
+def test_a_context_without_room_for_the_answer_ends_it(bytes_model: Any, serve: Any, name: str) -> None:
+    """What is refused then are the questions that were thought about for longest."""
+
+    def short(path: str, body: Any, reply: Any) -> Any:
+        answering = 1 < body["max_tokens"] <= 10
+        return (400, {"error": {"message": "longer than the context"}}) if answering else reply
+
+    abilities = WAYS.get(name, Abilities())
+    plain = [p for p in PROMPTS if not p.prefix]
+    with (
+        serve(bytes_model, dataclasses.replace(abilities, change=short)) as sampler,
+        pytest.raises(ModelError, match=r"400: longer.*: give it a context that holds the prompt, 20 tokens of th"),
+    ):
+        sampler.generate(plain, GREEDY)
 
 
 def test_a_picture_needs_a_chat(bytes_model: Any, serve: Any, pictures: list[str]) -> None:

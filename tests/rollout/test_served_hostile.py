@@ -156,13 +156,12 @@ def test_an_answer_is_kept_only_if_its_budget_gives_the_same(
     assert (done.exit, done.stop) == ("natural", "eos")
 
 
-def test_thoughts_that_the_server_did_not_read_are_no_answer() -> None:
+def test_thoughts_that_the_server_did_not_read_end_it() -> None:
     """A server that cuts what does not fit its context."""
     params = SamplingParams(think_budget=64, answer_budget=4)
     answer = say("thought " * 8, "length", {"prompt_tokens": 10, "completion_tokens": 64})
-    with continued(lambda _: answer) as sampler, pytest.raises(NoReply, match="did not read all") as none:
+    with continued(lambda _: answer) as sampler, pytest.raises(ModelError, match=r"did not read all.*: give it a con"):
         asyncio.run(sampler.complete(prompt(), params))
-    assert none.value.refused
 
 
 @pytest.mark.parametrize("finish", [None, "content_filter", "tool_calls"])
@@ -249,9 +248,17 @@ def test_one_failure_ends_a_batch_at_once() -> None:
 
 
 def test_a_probe_of_garbage_is_one_sentence() -> None:
-    for answer in (raw(b"{]"), raw(b"<html>", "text/html"), status(404), status(500)):
+    for answer, said in (
+        (raw(b"{]"), r"without a reply \(a reply that is not what .*\): start it"),
+        (raw(b"<html>", "text/html"), r"without a reply \(a reply that is not what .*\): start it"),
+        (raw(b'{"error": "busy"}'), r"without a reply \(a reply that is not what .*\): start it"),
+        (say("5", "error", USAGE), r"without a reply \(a reply that is not what .*\): start it"),
+        (say("5"), r"of one word; chat is not used \(its reply lacks what was asked for\): name a model"),
+        (status(404), r"of one word; chat is not used \(it refused the question \(404: .*\)\): name a model"),
+        (status(500), r"without a reply \(HTTP 500\): start it"),
+    ):
         with EndpointServer(lambda request, answer=answer: answer) as server:
-            with pytest.raises(ModelError, match=r"answers no question of one word \(Chat is not used .*start it"):
+            with pytest.raises(ModelError, match=said):
                 sampler_of(server)
             assert len(server.requests) <= 4
     with EndpointServer(lambda request: status(401)) as server, pytest.raises(ModelError, match=KEY_VARIABLE):

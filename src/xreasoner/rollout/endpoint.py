@@ -127,17 +127,16 @@ class Endpoint:
         body: Mapping[str, Any],
         read: Callable[[Any], T],
         *,
-        tries: int | None = None,
         optional: bool = False,
     ) -> T:
         """What `read` makes of the JSON that comes back; where it raises ValueError, LookupError, TypeError or
         AttributeError the reply is not what was asked for. `body` holds `max_tokens`, which sets the time limit.
 
-        `tries` replaces those of the patience. An `optional` path may be missing at the server, which then refused
-        this question alone. Raises as reply.Chat says.
+        `optional`: the server may be unable to do this. A path that is missing, and a model's reply that lacks what
+        was asked for, are then refusals of this question alone. Raises as reply.Chat says.
         """
         limit_seconds = self.patience.limit_seconds(body["max_tokens"])
-        tries = tries or self.patience.tries
+        tries = self.patience.tries
         late = astray = 0
         for attempt in range(tries):
             await self._pace.turn()
@@ -185,6 +184,8 @@ class Endpoint:
         try:
             return read(json.loads(content))
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            if optional and _of_a_model(bytes(content)):
+                raise NoReply("its reply lacks what was asked for", refused=True) from None
             kind = excerpt(response.headers.get("content-type", "of no type"), self._secrets, 40)
             page = content.lstrip().startswith(b"<")
             raise _Trouble(f"a reply that is not what was asked for ({kind})", astray=page) from None
@@ -266,6 +267,15 @@ def _message(content: bytes) -> str:
         return str(error["message"]) if isinstance(error, dict) else str(error)
     except (ValueError, LookupError, TypeError, RecursionError):
         return text
+
+
+def _of_a_model(content: bytes) -> bool:
+    """Whether a reply is a model's, whatever it lacks, and not an error's or a web page."""
+    try:
+        choice = json.loads(content)["choices"][0]
+        return choice.get("finish_reason") != "error"  # what OpenRouter says of a model that broke off
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return False
 
 
 def _retry_after(value: str | None) -> float:

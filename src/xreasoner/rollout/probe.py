@@ -38,16 +38,24 @@ class Found:
 
 
 async def probe(completions: Completions | None, chat: Chat, wanted: Protocol) -> Found:
-    """Asks with both ways and keeps what works. Raises ModelError where nothing does, or not what was `wanted`."""
+    """Asks with both ways and keeps what works. Raises ModelError where nothing does, or not what was `wanted`, or
+    where a question stays without a reply: only a refusal tells that a server cannot do something."""
     notes: list[str] = []
     text, in_ids = None, False
-    if completions is not None and wanted in ("auto", "completions"):
-        text, in_ids = await _completions(replace(completions, probing=True), notes)
-    talk = await _chat(replace(chat, probing=True), wanted, notes)
-    if text is None and talk is None:
+    try:
+        if completions is not None and wanted in ("auto", "completions"):
+            text, in_ids = await _completions(replace(completions, probing=True), notes)
+        talk = await _chat(replace(chat, probing=True), wanted, notes)
+    except NoReply as none:
         raise ModelError(
-            f"The server at {chat.endpoint.url} answers no question of one word ({' '.join(notes)}): start it, name a "
-            "model that it serves, or mend the address (it often ends in /v1)."
+            f"The server at {chat.endpoint.url} leaves a question of one word without a reply ({none.reason}): start "
+            "it, or wait until it is well, and run the same command again."
+        ) from None
+    if text is None and talk is None:
+        found = "; ".join(note[0].lower() + note[1:].removesuffix(".") for note in notes)
+        raise ModelError(
+            f"The server at {chat.endpoint.url} answers no question of one word; {found}: name a model that it serves, "
+            "or mend the address (it often ends in /v1)."
         )
     if wanted == "completions" and text is None:
         raise ModelError(f"The server takes no raw completions: {' '.join(notes) or 'name the tokenizer.'}")
@@ -69,7 +77,7 @@ async def _completions(way: Completions, notes: list[str]) -> tuple[Completions 
             try:
                 said = await (asked.say_ids(ids, _BUDGET) if in_ids else asked.say(_PROMPT, "", _BUDGET))
             except NoReply as none:
-                reason = none.reason
+                reason = _refusal(none)
                 continue
             if said.prompt_tokens == len(ids):
                 return asked, in_ids
@@ -87,7 +95,7 @@ async def _chat(way: Chat, wanted: Protocol, notes: list[str]) -> Chat | None:
             base = await way.say(_PROMPT, "", _BUDGET)
             break
         except NoReply as none:
-            reason = none.reason
+            reason = _refusal(none)
     if base is None:
         notes.append(f"Chat is not used ({reason}).")
         return None
@@ -98,7 +106,7 @@ async def _chat(way: Chat, wanted: Protocol, notes: list[str]) -> Chat | None:
         long = (await way.say(_PROMPT, _THOUGHTS, _BUDGET)).prompt_tokens
         apart = (await way.say(_PROMPT, _THOUGHTS, _BUDGET, new_turn=True)).prompt_tokens
     except NoReply as none:
-        notes.append(f"Chat is not continued ({none.reason}).")
+        notes.append(f"Chat is not continued ({_refusal(none)}).")
         return replace(way, continues=False)
     if short <= base.prompt_tokens:
         notes.append("Chat is not continued: the chat template opens the thoughts itself, or drops what was said.")
@@ -109,3 +117,11 @@ async def _chat(way: Chat, wanted: Protocol, notes: list[str]) -> Chat | None:
     else:
         return way
     return replace(way, continues=False)
+
+
+def _refusal(none: NoReply) -> str:
+    """Why a server cannot do something. What may pass is raised on, for it tells nothing, and what is found here
+    decides how a whole evaluation is asked."""
+    if not none.refused:
+        raise none
+    return none.reason

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
@@ -100,7 +100,7 @@ class ServedSampler:
 
     async def complete(self, prompt: Prompt, params: SamplingParams, j: int = 0) -> Completion:
         """Completion `j` of one prompt. Raises NoReply where this question stays without a reply, DataError where a
-        picture cannot be read, ModelError where no question would get a reply."""
+        picture cannot be read, ModelError where no question would get a reply, or none with long thoughts."""
         return await asyncio.wrap_future(self._submit(self._one(prompt, params, j)))
 
     def _submit(self, task: Coroutine[Any, Any, T]) -> Future[T]:
@@ -150,7 +150,8 @@ async def _in_ids(way: Completions, prompt: Prompt, params: SamplingParams, seed
     rule, start = way.files.rule, way.files.encode(prompt).ids
     row, turn = rule.start(params, prompt.prefix), 0
     while not row.done:
-        said = await way.say_ids([*start, *row.ids], Budget(row.room, params, _turn_seed(seed, turn)))
+        asked = way.say_ids([*start, *row.ids], Budget(row.room, params, _turn_seed(seed, turn)))
+        said = await (_further(asked, params) if turn else asked)
         turn += 1
         for token in said.ids or ():
             row.push(token)
@@ -169,6 +170,7 @@ async def _in_text(way: Completions | Chat, prompt: Prompt, params: SamplingPara
     closed = CLOSE in prompt.prefix
     whole = params.think_budget is None or closed
     budget = params.answer_budget if whole else params.think_budget or 0
+    answering = Budget(params.answer_budget, params, _turn_seed(seed, 1))
     first = await way.say(prompt, "", Budget(budget, params, seed))
     at = (prompt.prefix + first.text).find(CLOSE)
     end = at + len(CLOSE) - len(prompt.prefix)  # of the tag, in the first reply
@@ -176,16 +178,16 @@ async def _in_text(way: Completions | Chat, prompt: Prompt, params: SamplingPara
         return _completion(first.text, first.tokens, "none" if at < 0 else "natural", first)
     if at < 0:
         thoughts = first.text + CLOSE
-        second = await way.say(prompt, thoughts, Budget(params.answer_budget, params, _turn_seed(seed, 1)))
+        second = await _further(way.say(prompt, thoughts, answering), params)
         if second.prompt_tokens - first.prompt_tokens < first.tokens // _FEWEST:
-            raise NoReply("it did not read all of the thoughts that it was to go on from", refused=True)
+            raise _too_small(params, "it did not read all of the thoughts that it was to go on from")
         return _completion(thoughts + second.text, first.tokens + second.tokens, "forced", second)
     answer = first.text[end:]
     short = first.tokens <= params.answer_budget or len(answer.encode()) < params.answer_budget  # a token has a byte
     if params.temperature == 0 and short and first.ending == "eos":
         return _completion(first.text, first.tokens, "natural", first)
     thoughts = first.text[:end]
-    second = await way.say(prompt, thoughts, Budget(params.answer_budget, params, _turn_seed(seed, 1)))
+    second = await _further(way.say(prompt, thoughts, answering), params)
     spent = min(max(second.prompt_tokens - first.prompt_tokens, 1), first.tokens)  # on the thoughts alone
     return _completion(thoughts + second.text, spent + second.tokens, "natural", second)
 
@@ -196,6 +198,25 @@ async def _as_it_comes(way: Chat, prompt: Prompt, params: SamplingParams, seed: 
         raise RecipeError("The server cannot begin its replies with a given text: evaluate without one.")
     said = await way.say(prompt, "", Budget((params.think_budget or 0) + params.answer_budget, params, seed))
     return _completion(said.text, said.tokens, "natural" if CLOSE in said.text else "none", said)
+
+
+async def _further(asked: Awaitable[Said], params: SamplingParams) -> Said:
+    """A reply behind the first one. Its refusal is not this question's own affair: longer thoughts are refused sooner,
+    so that leaving those questions out would leave out the hard ones."""
+    try:
+        return await asked
+    except NoReply as none:
+        if none.refused:
+            raise _too_small(params, none.reason) from None
+        raise
+
+
+def _too_small(params: SamplingParams, reason: str) -> ModelError:
+    return ModelError(
+        f"The server does not go on behind the first part of a completion ({reason}): give it a context that holds the "
+        f"prompt, {params.think_budget or 0:,} tokens of thoughts and {params.answer_budget:,} of the answer, or lower "
+        "the budgets."
+    )
 
 
 def _completion(text: str, tokens: int, exit: Exit, last: Said) -> Completion:

@@ -62,7 +62,7 @@ class Files:
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """What the ways share. `probing` requests may find their path missing, and are not repeated for long."""
+    """What the ways share. `probing` requests find out what the server cannot do: see Endpoint.post."""
 
     endpoint: Endpoint
     extras: bool = True
@@ -77,7 +77,7 @@ class Way:
             "seed": budget.seed & 0x7FFFFFFF,  # what every server's integers hold
         }
         body = {**asked, **(EXTRAS if self.extras else {}), **body}
-        return await self.endpoint.post(path, body, read, tries=2 if self.probing else None, optional=self.probing)
+        return await self.endpoint.post(path, body, read, optional=self.probing)
 
 
 @dataclass(frozen=True, kw_only=True)
