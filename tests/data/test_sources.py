@@ -140,8 +140,8 @@ def broken(path: Path, content: bytes) -> Path:
     [
         ("a.parquet", b"PAR1 is not all", "damaged"),
         ("a.jsonl.gz", b"no gzip", "damaged"),
-        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99)[:-9], "damaged"),
-        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99)[:15] + b"\xff" * 40, "damaged"),
+        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99, mtime=0)[:-9], "damaged"),
+        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99, mtime=0)[:15] + b"\xff" * 40, "damaged"),
         ("a.json", b"[1, 2", "no JSON array"),
         ("a.json", b"[" * 9999, "no JSON array"),
         ("a.json", b'["\xe9"]', "save it as UTF-8"),
