@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from xreasoner import config
-from xreasoner.config import RlSpec
+from xreasoner.config import LaunchSpec, RlSpec, VllmSpec
 from xreasoner.train.division import check_division
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +51,18 @@ def test_its_command_is_a_run_of_the_papers_recipe_on_what_slurm_gives(script: P
     assert int(asked["ntasks-per-node"]) == 1
     assert launch.threads * launch.processes == int(asked["cpus-per-task"])
     assert launch.workers <= launch.processes  # a GPU for every evaluation
+
+
+def test_a_recipe_of_the_paper_runs_as_it_stands_on_one_node_and_with_no_launch_on_one_process() -> None:
+    for name in ("x-reasoner", "x-reasoner-med", "x-reasoner-plus"):
+        path = ROOT / "recipes" / f"{name}.yaml"
+        launch = config.load(path).launch
+        assert (launch.processes, launch.nodes, launch.sharding, launch.rollout) == (8, 1, "fsdp2", "vllm")
+        assert (launch.workers, launch.threads, launch.vllm) == (8, 8, VllmSpec(memory_share=0.3, sleep=True))
+        assert config.load(path, ["launch={}"]).launch == LaunchSpec()
+        for stage in config.load(path).training:
+            for processes in (1, 8, 32) if isinstance(stage, RlSpec) else ():
+                check_division(stage, processes)  # raises where it cannot be
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.stem)

@@ -11,7 +11,7 @@ def check_division(spec: RlSpec, processes: int) -> None:
     each = spec.prompts_per_step * spec.rollouts_per_prompt // spec.updates_per_step
     if spec.prompts_per_step % (spec.updates_per_step * processes) or each % (spec.micro_batch_sequences * processes):
         raise RecipeError(
-            f"Stage `{spec.name}`: {spec.prompts_per_step} prompts x {spec.rollouts_per_prompt} rollouts cannot be "
-            f"divided into {spec.updates_per_step} updates on {processes} processes in micro-batches of "
+            f"{spec.prompts_per_step} prompts x {spec.rollouts_per_prompt} rollouts cannot be divided into "
+            f"{spec.updates_per_step} updates on {processes} processes in micro-batches of "
             f"{spec.micro_batch_sequences}: choose numbers that divide them, with whole prompts in every part."
         )
