@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from xreasoner.check.model import _count, _size
+from xreasoner.check.model import _count
 from xreasoner.check.tower import in_small, largest_difference
 from xreasoner.model.hub import MICRO
 from xreasoner.model.shapes import config_of
@@ -162,6 +162,5 @@ def test_a_tower_that_computes_something_else_is_seen(tmp_path, monkeypatch):
     assert largest_difference(MICRO, tmp_path / "tower") > 1e-4
 
 
-def test_sizes_are_told_in_units_of_their_own():
+def test_parameters_are_told_in_units_of_their_own():
     assert [_count(8_292_166_656), _count(1_774_592)] == ["8.29 B", "1.8 M"]
-    assert [_size(2**30), _size(2**30 - 1)] == ["1.0 GiB", "1024.0 MiB"]
