@@ -138,3 +138,12 @@ def test_nothing_heavy_is_imported_for_help_and_recipe_errors() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_run_folder_with_brackets_is_printed_as_it_is(monkeypatch, capsys):
+    from xreasoner import config, pipeline
+    from xreasoner.cli import _run_one
+
+    monkeypatch.setattr(pipeline, "run", lambda *_: None)
+    _run_one(config.load(RECIPES / "micro.yaml"), Path("runs/[v2]/[/x]"), "sft")
+    assert "runs/[v2]/[/x]" in capsys.readouterr().out

@@ -155,8 +155,8 @@ def main(start: str | None = None) -> None:
 
 def _print(stage: str, changes: tuple[str, ...], point: Point) -> None:
     print(
-        f"{stage:3} {' '.join(changes) or 'as the recipe has it':75} measured {point.measured / 1e6:6.1f} MB  "
-        f"estimated {point.estimate.total / 1e6:6.1f} MB  {point.error:+.1%}  ({point.estimate.moment})",
+        f"{stage:3} {' '.join(changes) or 'as the recipe has it':75} measured {point.measured / 2**20:6.1f} MiB  "
+        f"estimated {point.estimate.total / 2**20:6.1f} MiB  {point.error:+.1%}  ({point.estimate.moment})",
         flush=True,
     )
 

@@ -168,6 +168,7 @@ def test_a_reference_under_fsdp2_is_gathered_whole() -> None:
     found = {p.moment: p.parts for p in moments(SEVEN, rl(kl_coef=0.01), LENGTHS, eight, memory=80_000_000_000)}
     assert found["reference's pass"]["gathered"] == 2 * 2 * 7_615_616_512
     assert "vllm" not in found["reference's pass"]
+    assert found["rollout"]["gathered"] == 4 * 152064 * 3584  # the largest weight, on its way to vLLM
     assert "reference's pass" not in {p.moment for p in moments(SEVEN, rl(), LENGTHS, eight)}
 
 

@@ -153,7 +153,9 @@ def moments(
     ]
     if isinstance(stage, RlSpec):
         if vllm:
-            found.append(Peak("rollout", {**held, **vllm}))
+            # TRL hands weights over one by one, each gathered in float32 (trl/generation/vllm_generation.py).
+            one = {"gathered": sizes.embedding * MASTER} if launch.sharding == "fsdp2" else {}
+            found.append(Peak("rollout", {**held, **one, **vllm}))
         else:
             rows = min(SAMPLED_TOGETHER, stage.prompts_per_step * stage.rollouts_per_prompt // world)
             distinct = -(-rows // stage.rollouts_per_prompt)
