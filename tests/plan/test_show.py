@@ -64,7 +64,7 @@ def test_a_refusal_and_a_served_teacher_are_told() -> None:
     assert "\nrl would be refused: " in text
     assert " on 3 processes " in text
     text = printed("recipes/x-reasoner-med.yaml model.base=Qwen/Qwen2.5-VL-7B-Instruct --gpus 8 --gpu h200", 1000)
-    row = next(line for line in text.splitlines() if line.startswith("traces") and "k" in line)
+    row = next(line for line in text.splitlines() if line.startswith("traces") and "208.4 M" in line)
     assert row.split()[-2:] == ["-", "elsewhere"]
 
 

@@ -23,11 +23,13 @@ def plan_command(
     from rich.console import Console
 
     from xreasoner import config
-    from xreasoner.plan.machine import machine_of, parse_memory
+    from xreasoner.plan.machine import gpu_of, machine_of, parse_memory
 
     loaded = config.load(recipe, overrides)
+    if gpu is not None:  # nonsense is told before anything heavy is imported
+        gpu_of(gpu)
     if gpu_memory is not None:
-        parse_memory(gpu_memory)  # nonsense is told before anything heavy is imported
+        parse_memory(gpu_memory)
 
     from xreasoner.data.stages import check_stage_data
     from xreasoner.files import write_json

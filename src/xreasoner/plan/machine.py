@@ -90,9 +90,7 @@ def machine_of(launch: LaunchSpec, gpus: int | None, gpu_memory: str | None, gpu
     """
     count = gpus or launch.processes * launch.nodes
     if gpu is not None:
-        known = GPUS.get(gpu.lower())
-        if known is None:
-            raise RecipeError(f"--gpu {gpu[:40]!r} is not known: choose of {', '.join(GPUS)}.")
+        known = gpu_of(gpu)
         memory = int(known.memory) if gpu_memory is None else parse_memory(gpu_memory)
         return Machine("cuda", count, memory, known.name, known.flops, known.bandwidth)
     if gpu_memory is not None:
@@ -111,6 +109,13 @@ def machine_of(launch: LaunchSpec, gpus: int | None, gpu_memory: str | None, gpu
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     name = f"CPU with {launch.threads} thread{'s' * (launch.threads > 1)} a process"
     return Machine("cpu", count, memory // count, name, _cpu_flops(launch.threads), None)
+
+
+def gpu_of(kind: str) -> Gpu:
+    """The GPU that `--gpu` names. Raises RecipeError where there is none."""
+    if kind.lower() not in GPUS:
+        raise RecipeError(f"--gpu {kind[:40]!r} is not known: choose of {', '.join(GPUS)}.")
+    return GPUS[kind.lower()]
 
 
 def gpu_named(name: str, memory: int) -> Gpu | None:
