@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -298,6 +299,27 @@ def test_a_run_offers_to_make_again_only_what_it_made(
     run_dir = RunDir.create(tmp_path / "run", load())
     with pytest.raises(UserError, match=f"^{sentence}"):
         execute(run_dir, Step(f"eval-{checkpoint}", "eval", (), "inputs"))
+
+
+def test_an_evaluation_depends_on_the_sampler_and_its_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `means` are, Inspect's logs are told apart by (test_eval_task): one goes on with its own sampler alone."""
+    asked: list[dict[str, object]] = []
+
+    def evaluate(*_: object, **how: object) -> list[dict[str, int]]:
+        asked.append(how)
+        return [{"n": 7}]
+
+    monkeypatch.setattr("xreasoner.eval.task.evaluate", evaluate)
+    monkeypatch.setattr("xreasoner.rollout.open.open_sampler", lambda *_, **__: SimpleNamespace(dtype="bfloat16"))
+    run_dir = RunDir.create(tmp_path / "run", load("launch.rollout=vllm"))
+    execute(run_dir, Step("eval-base", "eval", (), "inputs"))
+    means = {"rollout": "vllm", "dtype": "bfloat16"}
+    assert [how["means"] for how in asked] == [means]
+    manifest = run_dir.job("eval-base").manifest()
+    assert manifest is not None
+    assert manifest["summary"] == {"samples": 7, "means": means}
 
 
 class Usage:

@@ -128,6 +128,14 @@ def test_other_weights_are_asked_anew(suite, tmp_path):
     assert [sum(s.batches) for s in (first, second, again)] == [3, 3, 0]
 
 
+def test_other_means_are_asked_anew(suite, tmp_path):
+    suite(made(3))
+    local, vllm, again = Seeded(), Seeded(), Seeded()
+    for sampler, rollout in ((local, "local"), (vllm, "vllm"), (again, "local")):
+        run(sampler, tmp_path, means={"rollout": rollout, "dtype": "bfloat16"})
+    assert [sum(s.batches) for s in (local, vllm, again)] == [3, 3, 0]
+
+
 def test_a_thinking_checkpoint_starts_with_the_tag(suite, tmp_path):
     suite(made(1))
     thinking, plain = Seeded(), Seeded()

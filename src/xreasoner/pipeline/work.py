@@ -124,6 +124,8 @@ def _evaluate(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
     else:
         with run_dir.job(model).model_guard() as made:
             sampler = open_sampler(made / "vlm", recipe.launch, recipe.model.max_pixels)
+    # Another sampler or precision gives other answers: an evaluation that was broken off does not go on with those.
+    means = {"rollout": recipe.launch.rollout, "dtype": getattr(sampler, "dtype", None)}
     cells: list[dict[str, Any]] = []
     for control in controls.images if controls else ("real",):
         cells += evaluate(
@@ -139,10 +141,11 @@ def _evaluate(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
             images=run_dir.pictures,
             out_dir=job.path / control if controls else job.path,
             progress=_now_and_then(job.report_progress),
+            means=means,
         )
     if controls:
         write_json(job.path / "cells.json", cells)
-    return {"samples": sum(c["n"] for c in cells)}
+    return {"samples": sum(c["n"] for c in cells), "means": means}
 
 
 def _now_and_then(report: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:

@@ -84,6 +84,11 @@ class LocalSampler:
         processor = load.load_processor(path, min_pixels, max_pixels)
         return cls(load.load_vlm(path, dtype, device), tokenizer, processor, batch_size=batch_size)
 
+    @property
+    def dtype(self) -> str:
+        """The precision that the model computes in, such as "bfloat16"."""
+        return str(self.model.dtype).removeprefix("torch.")
+
     def prompt_ids(self, prompt: Prompt) -> tuple[int, ...]:
         """The ids that completions of `prompt` continue, prefix included."""
         return self._encode(prompt).ids
