@@ -8,6 +8,8 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 STAMP := $(VENV)/.installed
 # Packages that are to have other versions than in constraints.txt, and which ones.
 INSTEAD ?=
+# Which tests; all of them where nothing is said.
+TESTS ?=
 
 VLLM_VENV := .venv-vllm
 
@@ -17,7 +19,7 @@ micro: $(STAMP)
 	$(BIN)/xreasoner run recipes/micro.yaml
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(TESTS)
 
 test-slow: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow
