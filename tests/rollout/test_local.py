@@ -1,6 +1,7 @@
 """The sampler against transformers' own `generate`, on tiny random models with clear favourites."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 from tiny_models import END, END2, GREEDY, IMG, WARM, WORDS, ending, ids_of, says, tower, vlm, with_pictures
 
-from xreasoner.rollout.local import LocalSampler
+from xreasoner.rollout.local import LocalSampler, cache_bytes_a_token, rows_that_fit
 from xreasoner.types import Image, Prompt, SamplingParams
 
 
@@ -187,3 +188,51 @@ def test_logits_that_are_no_numbers_end_in_completions(tokenizer):
 
 def test_nothing_asked(tokenizer):
     assert LocalSampler(tower(), tokenizer).generate([], GREEDY) == []
+
+
+def test_rows_that_fit_by_hand():
+    assert rows_that_fit(1000, 10, 10) == 10
+    assert rows_that_fit(1099, 10, 10) == 10
+    assert rows_that_fit(99, 10, 10) == 1  # nothing smaller can be tried
+    assert rows_that_fit(-5, 10, 10) == 1
+    assert rows_that_fit(60 * 2**30, 28 * 2 * 4 * 128 * 2, 5500) == 204  # a tower of 7B on 80 GB
+
+
+@pytest.mark.parametrize("make", [tower, lambda: vlm("qwen2.5"), lambda: vlm("qwen3")])
+def test_the_bytes_of_a_token_are_those_of_the_cache(make):
+    model = make()
+    with torch.no_grad():
+        cache = model(input_ids=torch.tensor([[1, 3, 9, 4]] * 3), use_cache=True).past_key_values
+    held = sum(t.numel() * t.element_size() for layer in cache.layers for t in (layer.keys, layer.values))
+    assert cache_bytes_a_token(model) == held / (3 * 4)
+
+
+def test_a_gpu_s_free_memory_bounds_the_batch(tokenizer, monkeypatch):
+    model = ending(tower(), 1.0, END)
+    sampler = LocalSampler(model, tokenizer)
+    encoded = [sampler._encode(p) for p in texts()]
+    assert sampler._fitting(encoded, WARM) == 256  # on a CPU
+    tokens = max(len(e.ids) for e in encoded) + (WARM.think_budget or 0) + 1 + WARM.answer_budget
+    row = cache_bytes_a_token(model) * tokens
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (6 * row, 99 * row))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 5 * row)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 3 * row)
+    there = SimpleNamespace(device=torch.device("cuda"), config=model.config, dtype=model.dtype)
+    monkeypatch.setattr(sampler, "model", there)
+    assert sampler._fitting(encoded, WARM) == 6  # 3/4 of 6 + 2 free rows
+    assert sampler._fitting(encoded, replace(WARM, answer_budget=10**6)) == 1
+
+
+def test_a_bounded_batch_changes_no_completion(tokenizer, monkeypatch):
+    sampler = LocalSampler(ending(tower(), 1.0, END), tokenizer)
+    whole = ids_of(sampler.generate(texts(), WARM, n=4))
+    sizes = []
+    decode = sampler._decode
+    monkeypatch.setattr(
+        sampler, "_decode", lambda requests, params: sizes.append(len(requests)) or decode(requests, params)
+    )
+    for most, size in ((9, 8), (3, 3)):  # whole groups where they fit
+        monkeypatch.setattr(sampler, "_fitting", lambda *_, most=most: most)
+        sizes.clear()
+        assert ids_of(sampler.generate(texts(), WARM, n=4)) == whole
+        assert max(sizes) == size

@@ -26,6 +26,7 @@ from xreasoner.rollout.forced_exit import ForcedExit, Row, check_params, end_ids
 from xreasoner.rollout.seeds import derive, uniforms
 from xreasoner.types import Completion, Prompt, SamplingParams
 
+_FREE_SHARE = 0.75  # of a GPU's free memory for the cache; the rest is for prompts, logits, and copies of a layer
 _LEAVE_SHARE = 1 / 8  # finished rows leave once they are this share of the batch, for leaving copies the cache
 
 
@@ -46,8 +47,9 @@ class LocalSampler:
     completion does not depend on its batch, up to the rounding of batched matrix products. Of the generation_config
     only the end tokens are used: no repetition penalty, no top_k.
 
-    `batch_size` bounds the rows that decode together, and so memory. The model is read at every call, so a trainer may
-    update it in between; its train or eval mode is put back, nothing else on it is touched.
+    `batch_size` bounds the rows that decode together; on a GPU so does the memory that is free when `generate` is
+    called. The model is read at every call, so a trainer may update it in between; its train or eval mode is put back,
+    nothing else on it is touched.
     """
 
     def __init__(
@@ -106,7 +108,8 @@ class LocalSampler:
         # Prompts of like length share a batch, which cuts padding; equal prompts come to lie together.
         requests.sort(key=lambda r: (len(r.encoded.ids), r.encoded.ids, r.encoded.images))
         # Whole groups where they fit, so that a prompt is prefilled once.
-        size = self.batch_size // n * n or self.batch_size
+        most = min(self.batch_size, self._fitting(encoded, params))
+        size = most // n * n or most
         done: list[list[Completion | None]] = [[None] * n for _ in prompts]
         with _eval_mode(self.model), torch.inference_mode():
             for start in range(0, len(requests), size):
@@ -114,6 +117,17 @@ class LocalSampler:
                 for request, completion in zip(batch, self._decode(batch, params), strict=True):
                     done[request.index][request.j] = completion
         return [[c for c in group if c is not None] for group in done]
+
+    def _fitting(self, prompts: Sequence[Encoded], params: SamplingParams) -> int:
+        """Rows that a GPU's free memory holds, each at its longest; elsewhere all of the batch."""
+        if self.model.device.type != "cuda":
+            return self.batch_size
+        device = self.model.device
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # of earlier calls: free, too
+        free = torch.cuda.mem_get_info(device)[0] + kept
+        longest = max((len(p.ids) for p in prompts), default=0)
+        tokens = longest + (params.think_budget or 0) + len(self._rule.close_ids) + params.answer_budget
+        return rows_that_fit(int(free * _FREE_SHARE), cache_bytes_a_token(self.model), tokens)
 
     def _decode(self, requests: Sequence[_Request], params: SamplingParams) -> list[Completion]:
         distinct = {e: k for k, e in enumerate(dict.fromkeys(r.encoded for r in requests))}
@@ -158,6 +172,22 @@ class LocalSampler:
         position_ids, offsets_B1 = self.model.model.get_rope_index(ids_BL, attention_mask=mask_BL, **images)
         images["pixel_values"] = torch.cat([pixels for pixels, _ in pictures]).to(device)
         return inputs | images | {"position_ids": position_ids}, next_B + offsets_B1[:, 0]
+
+
+def rows_that_fit(free_bytes: int, bytes_a_token: int, tokens: int) -> int:
+    """Rows of `tokens` each that fit into `free_bytes`; one at least, for there is nothing smaller to try.
+
+    >>> rows_that_fit(64 * 10**9, 57_344, 5_432)
+    205
+    """
+    return max(1, free_bytes // (bytes_a_token * tokens))
+
+
+def cache_bytes_a_token(model: Any) -> int:
+    """Bytes of keys and values that one token of one row takes in all layers."""
+    text = model.config.get_text_config()
+    head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return int(text.num_hidden_layers * 2 * text.num_key_value_heads * head * model.dtype.itemsize)
 
 
 class _Batch:
