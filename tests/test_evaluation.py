@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from xreasoner.errors import DataError, ModelError, RecipeError, RunError
 from xreasoner.eval import benchmarks
 from xreasoner.eval.benchmarks import Benchmark
 from xreasoner.evaluation import Asked, Model, default_spec, evaluate_model, folder_name, label, pixels
+from xreasoner.model.hub import MICRO
 from xreasoner.model.presets import preset_of
 from xreasoner.prompts import TRAINING, render
 from xreasoner.rollout import served
@@ -83,6 +85,7 @@ def test_budgets_that_are_asked_for() -> None:
         ({"rollout": "sglang"}, "choose one of local, vllm"),
         ({"rollout": "vllm", "endpoint": "http://h"}, "leave --rollout out"),
         ({"tokenizer": "x"}, "--tokenizer is for a model at an --endpoint"),
+        ({"preset": "x"}, "There is no preset x: choose one of microsoft/X-Reasoner-7B, none"),
     ],
 )
 def test_options_that_do_not_go_together(options: dict[str, Any], word: str) -> None:
@@ -189,22 +192,75 @@ def test_the_name_of_a_served_model_makes_no_path() -> None:
 def test_a_refused_question_is_named_and_in_no_number(
     serve: Any, pictured: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    small = True
+
     def short(path: str, body: Any, reply: Any) -> Any:
-        return (400, {"error": {"message": "too long"}}) if "x" * 80 in str(body) else reply
+        return (400, {"error": {"message": "too long"}}) if small and "x" * 80 in str(body) else reply
 
     with serve(Abilities(change=short)) as server:
-        for _ in range(2):  # the second time it only reads
-            cells, _ = evaluated(server, tmp_path / "out")
+        for times in (1, 2):  # the second time it is asked for this question alone
             n = len(server.asked)
-    assert {(c["modality"], c["n"]) for c in cells} == {("text", 4), ("image", 1)}
-    refused = [json.loads(line) for line in (tmp_path / "out" / "refused.jsonl").read_text().splitlines()]
-    assert refused == [{"id": "e5", "epoch": 1, "reason": "it refused the question (400: too long)"}]
-    assert sum("x" * 80 in str(body) for _, body in server.asked) == 1
-    assert "e5" not in (tmp_path / "out" / "samples.jsonl").read_text()
-    out = capsys.readouterr().out
-    assert "the server refused 1 questions, which are in no number above" in out
-    assert "e5: it refused the question (400: too long)" in out
-    assert n == len(server.asked)
+            cells, _ = evaluated(server, tmp_path / "out")
+            assert sum("x" * 80 in str(body) for _, body in server.asked) == times
+            assert {(c["modality"], c["n"], c["refused"]) for c in cells} == {("text", 4, 0), ("image", 1, 1)}
+            refused = [json.loads(line) for line in (tmp_path / "out" / "refused.jsonl").read_text().splitlines()]
+            assert refused == [{"id": "e5", "epoch": 1, "reason": "it refused the question (400: too long)"}]
+            assert "e5" not in (tmp_path / "out" / "samples.jsonl").read_text()
+            out = capsys.readouterr().out
+            assert "the server refused 1 questions, which are in no other number above" in out
+            assert "the same command asks them again" in out
+            assert "e5: it refused the question (400: too long)" in out
+            assert "refused" in out.split("tokens")[2]  # a column of the table
+        assert len(server.asked) == n + 4 + 1
+        small = False
+        cells, _ = evaluated(server, tmp_path / "out")
+        n = len(server.asked)
+        assert {(c["modality"], c["n"], c["refused"]) for c in cells} == {("text", 4, 0), ("image", 2, 0)}
+        assert not (tmp_path / "out" / "refused.jsonl").exists()
+        assert "the server refused" not in capsys.readouterr().out
+        assert evaluated(server, tmp_path / "out")[0] == cells
+        assert len(server.asked) == n + 4
+
+
+def test_answers_of_an_earlier_evaluation_are_told(
+    serve: Any, pictured: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serve(Abilities()) as server:
+        evaluated(server, tmp_path / "out")
+        assert "not asked again" not in capsys.readouterr().out
+        evaluated(server, tmp_path / "out")
+    told = capsys.readouterr().out
+    assert re.search(r"6 answers of \d{4}-\d\d-\d\d, not asked again; give another --out for a new evaluation", told)
+
+
+def test_a_context_without_room_for_answers_ends_the_evaluation(serve: Any, pictured: None, tmp_path: Path) -> None:
+    small = True
+
+    def short(path: str, body: Any, reply: Any) -> Any:
+        refuses = small and body["max_tokens"] == 4
+        return (400, {"error": {"message": "too long"}}) if refuses else reply
+
+    with serve(Abilities(change=short)) as server:
+        with pytest.raises(ModelError, match=r"too long.*: give it a context that holds the prompt, 8 tokens of thou"):
+            evaluated(server, tmp_path / "out")
+        assert not (tmp_path / "out" / "cells.json").exists()
+        small = False
+        cells, _ = evaluated(server, tmp_path / "out")
+    assert sum(c["n"] for c in cells) == 6
+
+
+def test_the_packaged_base_by_its_name(pictured: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def opened(folder: Path, *rest: Any, **more: Any) -> Any:
+        asked.append(folder)
+        return ScriptedSampler(lambda prompt: "</think> <answer>1</answer>")
+
+    monkeypatch.setattr("xreasoner.rollout.open.open_sampler", opened)
+    evaluate_model("micro", "own", "real", None, 1, tmp_path / "out")
+    assert asked == [MICRO]
+    cells = json.loads((tmp_path / "out" / "cells.json").read_text())
+    assert {c["checkpoint"] for c in cells} == {"micro"}
 
 
 def test_a_server_that_refuses_all(serve: Any, pictured: None, tmp_path: Path) -> None:
@@ -250,7 +306,7 @@ def test_a_key_that_is_refused_ends_the_evaluation(serve: Any, pictured: None, t
 def test_a_server_that_is_not_there(pictured: None, tmp_path: Path, serve: Any) -> None:
     with serve(Abilities()) as server:
         pass
-    with pytest.raises(ModelError, match=r"answers no question .*no connection\).*: start it"):
+    with pytest.raises(ModelError, match=r"question of one word without a reply \(no connection\): start it"):
         evaluated(server, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -20,7 +20,7 @@ from xreasoner.eval.benchmarks import suite_benchmarks
 from xreasoner.files import disk_guard, lock_folder, write_json
 from xreasoner.model.families import family_of
 from xreasoner.model.folder import model_name
-from xreasoner.model.hub import resolve_model
+from xreasoner.model.hub import MICRO, resolve_base, resolve_model
 from xreasoner.model.presets import Preset, preset_of
 from xreasoner.runs import folder_hash
 from xreasoner.types import Sampler
@@ -51,6 +51,7 @@ class Asked:
             raise RecipeError("--endpoint names a server that samples by itself: leave --rollout out.")
         if self.tokenizer and not self.endpoint:
             raise RecipeError("--tokenizer is for a model at an --endpoint: leave it out, or name the server.")
+        preset_of("", self.preset)  # raises for an unknown one, before any model is fetched
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def evaluate_model(
     asked: Asked = Asked(),
 ) -> None:
     """Evaluates a VLM with forced exit and prints its cells; logs, samples and evaluation.json (how it was asked) go to
-    `out`. `model` is a folder, a hub id, or a name at `asked.endpoint`.
+    `out`. `model` is a folder, a hub id, "micro" for the base that comes with the package, or a name at
+    `asked.endpoint`.
 
     Raises:
         RunError: another process is evaluating into `out`, or it cannot be written; questions that got no reply.
@@ -110,8 +112,8 @@ def evaluate_model(
     console = Console()
     with ExitStack() as stack:
         status = stack.enter_context(console.status("loading"))
-        found = None if asked.endpoint else resolve_model(model)
-        name = str(model) if found is None else model_name(found)
+        found = None if asked.endpoint else resolve_base(str(model))
+        name = str(model) if found in (None, MICRO) else model_name(found)
         preset = preset_of(name, asked.preset)
         bounds = pixels(asked, preset)
         about = _served(name, asked, bounds, stack) if found is None else _local(name, found, asked, bounds)
@@ -142,6 +144,11 @@ def evaluate_model(
             progress=lambda event: status.update(f"{event['done']} of {event['total']} answered"),
             arrange=preset.arrange if preset else lambda example: example,
             means=means,
+            earlier=lambda count, date: console.print(
+                f"{count:,} answers of {date}, not asked again; give another --out for a new evaluation",
+                highlight=False,
+                soft_wrap=True,
+            ),
         )
     console.print(_table(f"{name} on {suite}, pictures: {image}", cells))
     for line in _refused(folder / REFUSED):
@@ -228,16 +235,22 @@ def _refused(path: Path) -> list[str]:
     if not path.is_file():
         return []
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    lines = [f"Warning: the server refused {len(rows):,} questions, which are in no number above ({path}):"]
+    lines = [
+        f"Warning: the server refused {len(rows):,} questions, which are in no other number above ({path}); the same "
+        "command asks them again:"
+    ]
     return lines + [f"  {row['id']}: {row['reason']}" for row in rows[:_SHOWN]]
 
 
 def _table(title: str, cells: list[dict[str, Any]]) -> Table:
     table = Table(title=title, title_justify="left")
-    for heading in ("domain", "modality", "steps", "n", "accuracy", "forced", "no answer", "tokens"):
+    headings = ["domain", "modality", "steps", "n", "accuracy", "forced", "no answer", "tokens"]
+    refused = any(c["refused"] for c in cells)
+    for heading in headings + ["refused"] * refused:
         table.add_column(heading, justify="left" if heading in ("domain", "modality") else "right")
     for c in cells:
         accuracy = f"{c['accuracy']:.1%}" + (f" ± {c['stderr']:.1%}" if c["stderr"] is not None else "")
-        shares = (f"{c['forced_rate']:.1%}", f"{c['no_answer_rate']:.1%}", f"{c['mean_tokens']:.0f}")
-        table.add_row(c["domain"], c["modality"], str(c["steps"]), str(c["n"]), accuracy, *shares)
+        shares = [f"{c['forced_rate']:.1%}", f"{c['no_answer_rate']:.1%}", f"{c['mean_tokens']:.0f}"]
+        last = [str(c["refused"])] * refused
+        table.add_row(c["domain"], c["modality"], str(c["steps"]), str(c["n"]), accuracy, *shares, *last)
     return table

@@ -35,7 +35,15 @@ def test_a_cell_by_hand():
         "no_answer_rate": 0.25,
         "verifier_error_rate": 0.25,
         "mean_tokens": 25.0,
+        "refused": 0,
     }
+
+
+def test_refused_questions_are_counted_where_they_belong():
+    tags = {"domain": "math", "modality": "text", "steps": "3"}
+    refused = [tags, tags, {**tags, "steps": "4"}, {**tags, "modality": "image"}]
+    cells = make_cells([row(0), row(1, "wrong"), row(2, steps="4")], "rl", "real", refused)
+    assert [(c["steps"], c["n"], c["accuracy"], c["refused"]) for c in cells] == [(3, 2, 0.5, 2), (4, 1, 1.0, 1)]
 
 
 def test_epochs_of_a_question_are_one_cluster_and_one_question():

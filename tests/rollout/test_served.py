@@ -227,7 +227,7 @@ def test_another_vocabulary_is_noticed(bytes_model: Any, serve: Any, folders: di
         (
             "auto",
             Abilities(chat=False, completions=False),
-            r"one word; raw .*404.*\); chat is not used \(.*404.*\): name",
+            r"one word; raw .*404.*; chat .*404.*\)\): name",
         ),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from xreasoner.config import ImageControl
@@ -45,8 +45,11 @@ def to_row(
     }
 
 
-def make_cells(rows: Iterable[Row], checkpoint: str, control: ImageControl) -> list[Cell]:
-    """One cell for each (domain, modality, steps), sorted.
+def make_cells(
+    rows: Iterable[Row], checkpoint: str, control: ImageControl, refused: Sequence[Mapping[str, str]] = ()
+) -> list[Cell]:
+    """One cell for each (domain, modality, steps), sorted. `refused` are the tags of questions that a server refused,
+    one for each time; they are counted, and in no other number.
 
     n counts questions, not epochs; accuracy, rates and mean_tokens are means over all answers; rates are fractions.
     Answers that the verifier failed on are not counted as correct, and their share is told apart. stderr is clustered
@@ -54,8 +57,8 @@ def make_cells(rows: Iterable[Row], checkpoint: str, control: ImageControl) -> l
     """
     groups: defaultdict[tuple[str, str, int], list[Row]] = defaultdict(list)
     for row in rows:
-        tags = row["tags"]
-        groups[tags.get("domain", ""), tags.get("modality", ""), int(tags.get("steps") or 0)].append(row)
+        groups[_place(row["tags"])].append(row)
+    left_out = Counter(map(_place, refused))
     cells = []
     for (domain, modality, steps), group in sorted(groups.items()):
         clusters = [row["tags"].get("cluster", row["id"]) for row in group]
@@ -74,9 +77,14 @@ def make_cells(rows: Iterable[Row], checkpoint: str, control: ImageControl) -> l
                     name: sum(row[key] == value for row in group) / len(group) for name, (key, value) in _SHARES.items()
                 },
                 "mean_tokens": sum(row["n_tokens"] for row in group) / len(group),
+                "refused": left_out[domain, modality, steps],
             }
         )
     return cells
+
+
+def _place(tags: Mapping[str, str]) -> tuple[str, str, int]:
+    return tags.get("domain", ""), tags.get("modality", ""), int(tags.get("steps") or 0)
 
 
 def best_constant(examples: Sequence[Example]) -> float:

@@ -40,8 +40,9 @@ class SamplerFailed(RuntimeError):
 
 
 class Forwarder:
-    """Passes single requests on to a server. A refused one gives NoReply; one that stays without a reply for now raises
-    SamplerFailed, `unanswered` saying why. What stops all of them is kept in `failure`, and nobody is asked any more.
+    """Passes single requests on to a server. A refused one raises NoReply; one that stays without a reply for now
+    raises SamplerFailed, `unanswered` saying why. What stops all of them is kept in `failure`, and nobody is asked any
+    more.
     """
 
     def __init__(self, sampler: ServedSampler, params: SamplingParams) -> None:
@@ -49,14 +50,14 @@ class Forwarder:
         self.unanswered = ""
         self._sampler, self._params = sampler, params
 
-    async def __call__(self, prompt: Prompt) -> Completion | NoReply:
+    async def __call__(self, prompt: Prompt) -> Completion:
         if self.failure is not None:
             raise SamplerFailed(str(self.failure))
         try:
             return await self._sampler.complete(prompt, self._params)
         except NoReply as none:
             if none.refused:
-                return none
+                raise
             self.unanswered = none.reason
             raise SamplerFailed(none.reason) from None
         except UserError as error:
@@ -141,10 +142,6 @@ class SamplerAPI(ModelAPI):
     ) -> ModelOutput:
         prompt = Prompt(tuple(to_message(m) for m in input), prefix=self._prefix, seed=config.seed or 0)
         completion = await self.batcher(prompt)
-        if isinstance(completion, NoReply):
-            output = ModelOutput.from_content(self.model_name, "")
-            output.metadata = {"refused": completion.reason}
-            return output
         # Logs are UTF-8, which cannot hold a lone surrogate; an endpoint's JSON can.
         text = completion.text.encode("utf-8", "backslashreplace").decode()
         message = ChatMessageAssistant(content=text, model=self.model_name, source="generate")

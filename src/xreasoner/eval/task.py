@@ -34,6 +34,7 @@ from xreasoner.eval.lean import lean_inspect
 from xreasoner.eval.provider import BATCH, Batcher, Forwarder, sampler_model, to_chat
 from xreasoner.files import write_atomic, write_json
 from xreasoner.prompts import THINK_OPEN
+from xreasoner.rollout.reply import NoReply
 from xreasoner.rollout.served import ServedSampler
 from xreasoner.types import Example, Sampler, SamplingParams
 from xreasoner.verify.verifiers import VERIFIERS, check_golds, verify
@@ -79,20 +80,23 @@ def evaluate(
     progress: Callable[[dict[str, Any]], None] = lambda event: None,
     arrange: Callable[[Example], Example] = lambda example: example,
     means: Mapping[str, Any] | None = None,
+    earlier: Callable[[int, str], None] = lambda count, date: None,
 ) -> list[Cell]:
     """Evaluates what `sampler` samples from on every example of `suite`; returns the cells (see cells.make_cells).
 
     `think` starts every reply with <think>. `weights` is a hash of the model behind `sampler`. `limit` replaces the
     limit of the recipe: so many examples a cell, or with an image control so many a domain. `images` is the folder of
     pictures, shared by all evaluations. `progress` gets {checkpoint, control, done, total} as answers come in.
-    `arrange` changes every example before it is asked, and `means` (JSON) tell what else answers depend on.
+    `arrange` changes every example before it is asked, and `means` (JSON) tell what else answers depend on. `earlier`
+    gets how many answers come from an earlier call, and the date of the oldest.
 
     The same call after a crash keeps what the log holds and does the rest; after success it only reads. A log counts
     if its weights, settings and examples are the same.
 
     A question that a server refuses as it is (too long for it, a picture that it does not take) is no wrong answer: it
-    is left out of the cells and named in refused.jsonl. Questions that stay without a reply for another reason end the
-    evaluation with a RunError when all others are answered; the same call then asks for those alone.
+    is left out of the accuracies, counted in the cells and named in refused.jsonl; the same call asks it again.
+    Questions that stay without a reply for another reason end the evaluation with a RunError when all others are
+    answered; the same call then asks for those alone.
 
     Raises the sampler's own error where it fails, StageFailed where Inspect does, RecipeError and DataError for what
     cannot be evaluated, ModelError where a server refuses every question. An answer that breaks the verifier stops
@@ -111,15 +115,19 @@ def evaluate(
     refused: dict[tuple[str, int], str] = {}
     total = len(examples) * spec.epochs
 
-    def keep(example_id: str, epoch: int, completion: str, extracted: str | None, details: Row) -> None:
-        example = by_id[example_id]
-        if "refused" in details:
-            refused[example_id, epoch] = details["refused"]
-        else:
-            image = os.path.relpath(example.images[0].path, out_dir) if example.images else None
-            rows[example_id, epoch] = to_row(example, epoch, completion, extracted, details, image)
+    def tell() -> None:
         done = len(rows) + len(refused)
         progress({"checkpoint": checkpoint, "control": control, "done": done, "total": total})
+
+    def keep(example_id: str, epoch: int, completion: str, extracted: str | None, details: Row) -> None:
+        example = by_id[example_id]
+        image = os.path.relpath(example.images[0].path, out_dir) if example.images else None
+        rows[example_id, epoch] = to_row(example, epoch, completion, extracted, details, image)
+        tell()
+
+    def refuse(example_id: str, epoch: int, reason: str) -> None:
+        refused[example_id, epoch] = reason
+        tell()
 
     settings = {"checkpoint": checkpoint, "weights": weights, "suite": suite, "control": control}
     settings |= {
@@ -130,12 +138,13 @@ def evaluate(
     fingerprint = _fingerprint([settings, asdict(params), spec.epochs, [asdict(example) for example in examples]])
     log_dir = out_dir / "inspect"
     found = _find_log(log_dir, fingerprint)
-    if found is not None:
-        for sample in found[2]:
-            if sample.scores and sample.error is None:
-                score = next(iter(sample.scores.values()))
-                keep(str(sample.id), sample.epoch, sample.output.completion, score.answer, score.metadata or {})
-    if found is None or found[1].status != "success" or len(rows) + len(refused) < total:
+    answered = [] if found is None else _answered(found)
+    for sample in answered:
+        score = next(iter((sample.scores or {}).values()))
+        keep(str(sample.id), sample.epoch, sample.output.completion, score.answer, score.metadata or {})
+    if answered:
+        earlier(len(answered), min(sample.completed_at or "" for sample in answered)[:10])
+    if found is None or found[1].status != "success" or len(rows) < total:
         batcher: Batcher | Forwarder
         if isinstance(sampler, ServedSampler):
             batcher = Forwarder(sampler, params)
@@ -144,7 +153,7 @@ def evaluate(
         model = sampler_model(checkpoint, batcher, params, prefix, _CONNECTIONS)
         task = inspect_ai.Task(
             dataset=MemoryDataset([Sample(id=e.id, input=to_chat(e), target=e.gold) for e in examples], name=suite),
-            solver=ask(model),
+            solver=ask(model, refuse),
             scorer=judge(by_id, keep),
             epochs=spec.epochs,
             name=f"{suite}-{checkpoint}-{control}",
@@ -169,7 +178,7 @@ def evaluate(
         reason = next(iter(refused.values()))
         raise ModelError(f"The server refused every question ({reason}): mend what it complains of.")
     ordered = [rows[key] for key in asked if key in rows]
-    cells = make_cells(ordered, checkpoint, control)
+    cells = make_cells(ordered, checkpoint, control, [by_id[example_id].tags for example_id, _ in refused])
     write_atomic(out_dir / "samples.jsonl", "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in ordered))
     write_json(out_dir / "cells.json", cells)
     return cells
@@ -188,8 +197,9 @@ def request_seed(example_id: str, epoch: int) -> int:
     return int.from_bytes(hashlib.blake2b(f"{epoch}:{example_id}".encode(), digest_size=6).digest(), "big")
 
 
-def ask(model: Model) -> Solver:
-    """One answer, seeded by sample id and epoch, which a model provider cannot see.
+def ask(model: Model, refuse: Callable[[str, int, str], None]) -> Solver:
+    """One answer, seeded by sample id and epoch, which a model provider cannot see. `refuse` gets id, epoch and reason
+    of a refused question, which is an error in the log: Inspect then asks it again when it goes on.
 
     It calls the provider itself: Model.generate also keeps events, retries and a connection pool for every call, which
     a local model has no use for and which make up a quarter of the overhead.
@@ -197,7 +207,11 @@ def ask(model: Model) -> Solver:
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         config = GenerateConfig(seed=request_seed(str(state.sample_id), state.epoch))
-        state.output = await model.api.generate(state.messages, [], "none", config)
+        try:
+            state.output = await model.api.generate(state.messages, [], "none", config)
+        except NoReply as none:
+            refuse(str(state.sample_id), state.epoch, none.reason)
+            raise
         state.messages.append(state.output.message)
         return state
 
@@ -214,9 +228,6 @@ def judge(by_id: Mapping[str, Example], keep: Callable[[str, int, str, str | Non
     async def score(state: TaskState, target: Target) -> Score:
         example_id, completion = str(state.sample_id), state.output.completion
         example, details = by_id[example_id], dict(state.output.metadata or {})
-        if "refused" in details:
-            keep(example_id, state.epoch, "", None, details)
-            return Score.unscored(explanation=details["refused"], metadata=details)
         text = details["prefix"] + completion
         if VERIFIERS[example.verifier].isolated:
             verdict = await asyncio.to_thread(verify, example, text)
@@ -271,7 +282,8 @@ def _run(
 
 
 def _find_log(log_dir: Path, fingerprint: str) -> Found | None:
-    """The newest readable log of the same evaluation with its samples, a finished one first."""
+    """The readable log of the same evaluation that holds most answers, with its samples; of several a finished one,
+    then the newest."""
     found: list[Found] = []
     for info in list_eval_logs(str(log_dir)) if log_dir.exists() else []:
         try:
@@ -281,7 +293,11 @@ def _find_log(log_dir: Path, fingerprint: str) -> Found | None:
                 found.append((info, log, list(samples)))
         except Exception as error:  # a file that was cut off can break in many ways; the log before it may be whole
             _LOG.warning("%s is damaged and is left aside, its samples are asked again: %s", info.name, error)
-    return next((each for each in found if each[1].status == "success"), found[0] if found else None)
+    return max(found, key=lambda each: (len(_answered(each)), each[1].status == "success"), default=None)
+
+
+def _answered(found: Found) -> list[EvalSample]:
+    return [sample for sample in found[2] if sample.scores and sample.error is None]
 
 
 def _fingerprint(document: Sequence[Any]) -> str:
