@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import torch
+
 Reply = Callable[[list[int], Any], Sequence[int]]
 
 
@@ -19,7 +21,7 @@ class FakeLLM:
         self.lets_go = True
         self._reply, self._spread, self._image_token = reply, spread, image_token
         self.llm_engine = SimpleNamespace(
-            model_config=SimpleNamespace(max_model_len=positions),
+            model_config=SimpleNamespace(max_model_len=positions, dtype=torch.bfloat16),
             reset_encoder_cache=lambda: self.resets.append("encoder"),
         )
 

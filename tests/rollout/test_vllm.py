@@ -54,6 +54,10 @@ def asked(llm: FakeLLM) -> list[int]:
     return [params.max_tokens for call in llm.asked for _, params in call]
 
 
+def test_the_precision_is_the_engines(make):
+    assert make(FakeLLM(by_length(0))).dtype == "bfloat16"
+
+
 def test_natural_exit_takes_one_request(make):
     c, llm = one(make, SamplingParams(8, 4), [A, B, CLOSE, C, END])
     assert c.token_ids == (A, B, CLOSE, C, END)

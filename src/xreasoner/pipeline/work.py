@@ -125,7 +125,7 @@ def _evaluate(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
         with run_dir.job(model).model_guard() as made:
             sampler = open_sampler(made / "vlm", recipe.launch, recipe.model.max_pixels)
     # Another sampler or precision gives other answers: an evaluation that was broken off does not go on with those.
-    means = {"rollout": recipe.launch.rollout, "dtype": getattr(sampler, "dtype", None)}
+    means = {"rollout": recipe.launch.rollout, "dtype": sampler.dtype}
     cells: list[dict[str, Any]] = []
     for control in controls.images if controls else ("real",):
         cells += evaluate(

@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xreasoner.config import LaunchSpec
 from xreasoner.errors import RecipeError
-from xreasoner.types import Sampler
+
+if TYPE_CHECKING:
+    from xreasoner.rollout.local import LocalSampler
+    from xreasoner.rollout.vllm import VllmSampler
 
 
 def check_sampler(launch: LaunchSpec) -> None:
@@ -27,7 +31,7 @@ def without_vllm(reason: str) -> RecipeError:
 
 def open_sampler(
     folder: Path, launch: LaunchSpec, max_pixels: int | None = None, min_pixels: int | None = None
-) -> Sampler:
+) -> LocalSampler | VllmSampler:
     """A sampler of the VLM or tower in `folder`; pictures are resized to between so many pixels, None being its own
     bound. Raises ModelError where it cannot be loaded."""
     if launch.rollout == "vllm":

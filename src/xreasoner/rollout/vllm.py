@@ -139,6 +139,11 @@ class VllmSampler:
             )
         return cls(llm, tokenizer, configs, processor, getattr(config, "image_token_id", None))
 
+    @property
+    def dtype(self) -> str:
+        """The precision that the engine computes in, such as "bfloat16"."""
+        return str(self._llm.llm_engine.model_config.dtype).removeprefix("torch.")
+
     def prompt_ids(self, prompt: Prompt) -> tuple[int, ...]:
         """The ids that completions of `prompt` continue, prefix included."""
         return self._encode(prompt).ids
