@@ -73,7 +73,7 @@ def main(tower, stage_dir, stop_after=0):
     seen = watch()
     changes = CHANGES | json.loads(os.environ.get("CHANGES", "{}"))
     sft.train_sft(spec(**changes), examples(40), Path(tower), Path(stage_dir), 0, progress, LAUNCH)
-    print(json.dumps({kind: sorted(types) for kind, types in seen.items()}))
+    print(json.dumps({kind: sorted(types) for kind, types in seen.items()}, sort_keys=True))
 
 
 if __name__ == "__main__":

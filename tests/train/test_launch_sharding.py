@@ -148,4 +148,4 @@ def test_bfloat16_is_of_the_layers_alone(tmp_path: Path) -> None:
     done = run_sharded(tmp_path / "start", tmp_path / "two", changes='{"bf16": true, "micro_batch_sequences": 2}')
     assert done.returncode == 0, done.stderr
     seen = {"outputs": ["torch.float32"], "gradients": ["DTensor torch.float32"]}
-    assert [json.loads(line) for line in done.stdout.splitlines()] == [seen] * 2
+    assert done.stdout.replace("\n", "") == 2 * json.dumps(seen, sort_keys=True)  # two processes, on one line or two
