@@ -61,7 +61,7 @@ def train_rl(
         DataError: there are no examples, or one holds an image or has no verifier.
         RecipeError: prompts or micro-batches cannot be divided among the updates and processes.
         ModelError: the tower cannot be read.
-        RunError: the disk is full, or the model no longer gives numbers.
+        RunError: the disk is full, the model no longer gives numbers, or sampler and trainer drift apart (alarm).
     """
     if not examples:
         raise DataError(f"Stage `{spec.name}` has no examples: choose another dataset or fewer filters.")
