@@ -18,7 +18,7 @@ from served_model import Abilities, ModelServer, tiny
 from xreasoner import config
 from xreasoner.errors import DataError, ModelError, RecipeError, RunError
 from xreasoner.eval import benchmarks
-from xreasoner.eval.benchmarks import Benchmark
+from xreasoner.eval.benchmark import Benchmark
 from xreasoner.evaluation import Asked, Model, default_spec, evaluate_model, folder_name, label, pixels
 from xreasoner.model.hub import MICRO
 from xreasoner.model.presets import preset_of

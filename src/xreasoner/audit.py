@@ -77,7 +77,7 @@ def benchmark_texts() -> tuple[dict[str, list[str]], list[str]]:
     for benchmark in BENCHMARKS.values():
         if benchmark.questions is None:
             continue
-        if benchmark.questions.local_file("test"):
+        if benchmark.questions.local_files("test"):
             texts[benchmark.name] = benchmark.questions.texts()
         else:
             missing.append(benchmark.name)

@@ -72,6 +72,12 @@ def render(template: str, question: str, options: Sequence[str] = ()) -> str:
     return head + question + (_OPTIONS.replace("{{ options }}", format_options(options)) if options else "")
 
 
+def head_of(text: str) -> str:
+    """The instruction that a text made by `render` begins with, up to the question; "" where there is none."""
+    heads = (template.partition(_QUESTION)[0] for template in PROMPTS.values())
+    return max((head for head in heads if text.startswith(head)), key=len)
+
+
 def bare(text: str, options: Sequence[str] = ()) -> str:
     """The question in what `render` made of it, whichever the template; a text that it did not make stays as it is.
 

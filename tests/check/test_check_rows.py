@@ -12,6 +12,7 @@ from xreasoner.check import judging, rows, sample
 from xreasoner.check.judging import wrong_answer
 from xreasoner.config import DataSpec
 from xreasoner.errors import DataError
+from xreasoner.eval.benchmarks import BENCHMARKS, SUITES
 from xreasoner.types import Example
 from xreasoner.verify.verifiers import VERIFIERS, verify
 
@@ -234,13 +235,19 @@ def test_the_benchmarks_of_the_suite(found):
 def test_benchmarks_that_cannot_be_measured(found, tmp_path, monkeypatch):
     assert found("evaluation", "eval.suite=mirco")[0][1:] == (
         "failed",
-        "There is no suite `mirco`: choose one of gsm8k, math500, micro, micro-med. ",
+        f"There is no suite `mirco`: choose one of {', '.join(sorted(SUITES))}, or a benchmark: "
+        f"{', '.join(sorted(BENCHMARKS.keys() - SUITES.keys()))}. ",
     )
     monkeypatch.setenv("XREASONER_DATA", str(tmp_path))
     [(_, state, text)] = found("evaluation", "eval.suite=gsm8k", "eval.controls=null")
     assert (state, "gsm8k/test.jsonl is not there" in text) == ("failed", True)
-    write(tmp_path / "gsm8k" / "test.jsonl", {"question": "How many?", "answer": "x #### many"})
+    bad, good = ({"question": "How many?", "answer": f"x #### {gold}"} for gold in ("many", "4"))
+    write(tmp_path / "gsm8k" / "test.jsonl", bad)
     [(_, state, text)] = found("evaluation", "eval.suite=gsm8k", "eval.controls=null")
-    assert (state, "1 problems, of which 1 golds fail their own verifier (gsm8k-1)" in text) == ("warning", True)
+    assert (state, "has the gold 'many', which fails its own verifier `number`" in text) == ("failed", True)
+    write(tmp_path / "gsm8k" / "test.jsonl", bad, good)
+    [(_, state, text), (_, sound, told)] = found("evaluation", "eval.suite=gsm8k", "eval.controls=null")
+    assert (state, "1 problems, and 1 rows that cannot be asked (gsm8k-1 has the gold" in text) == ("warning", True)
+    assert (sound, "`gsm8k`: 1 problems; golds pass" in told) == ("ok", True)
     [(_, state, text)] = found("evaluation", "eval.think_budget=1000")
     assert (state, "budgets of 1,006 in 1,024 positions" in text) == ("failed", True)

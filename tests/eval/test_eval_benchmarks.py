@@ -6,7 +6,8 @@ import pytest
 from xreasoner.data.sources import open_local
 from xreasoner.errors import DataError, RecipeError
 from xreasoner.eval import benchmarks, questions
-from xreasoner.eval.benchmarks import BENCHMARKS, SUITES, Benchmark, first_of_each, suite_benchmarks
+from xreasoner.eval.benchmark import Benchmark, first_of_each
+from xreasoner.eval.benchmarks import BENCHMARKS, SUITES, suite_benchmarks
 from xreasoner.eval.questions import DATA_VARIABLE
 from xreasoner.types import Example, Image, Message
 
@@ -26,21 +27,21 @@ def made(split, images, limit=None):
 
 def test_limit_is_per_cell_and_takes_the_first(tmp_path):
     bench = Benchmark("made", made, "", "")
-    chosen = bench.examples("test", tmp_path, limit=3)
+    chosen = bench.examples("test", tmp_path, limit=3).examples
     sizes = Counter((e.tags["domain"], e.tags["modality"], e.tags["steps"]) for e in chosen)
     assert set(sizes.values()) == {3, 2}
     assert len(sizes) == 12
     assert [e.id for e in chosen if e.id.startswith("math-3") and e.images] == [f"math-3-{i}-i" for i in range(3)]
-    assert bench.examples("test", tmp_path) == made("test", tmp_path)
+    assert bench.examples("test", tmp_path).examples == made("test", tmp_path)
 
 
 def test_control_examples_share_the_limit_among_the_steps_of_a_domain(tmp_path):
     bench = Benchmark("made", made, "", "", control_steps=("3", "4"))
-    chosen = bench.control_examples("test", tmp_path, limit=7)
+    chosen = bench.control_examples("test", tmp_path, limit=7).examples
     assert all(e.images for e in chosen)
     sizes = Counter((e.tags["domain"], e.tags["steps"]) for e in chosen)
     assert sizes == {("math", "3"): 5, ("math", "4"): 2, ("clinic", "3"): 5, ("clinic", "4"): 2}
-    even = Counter(e.tags["steps"] for e in bench.control_examples("test", tmp_path, limit=4))
+    even = Counter(e.tags["steps"] for e in bench.control_examples("test", tmp_path, limit=4).examples)
     assert even == {"3": 4, "4": 4}
 
 
@@ -58,12 +59,12 @@ def test_unknown_suite_names_the_known():
 
 def test_micro_has_the_sizes_of_its_table(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmarks, "_MICRO_PER_STEPS", {1: 2, 2: 2, 3: 3, 4: 3})
-    examples = BENCHMARKS["micro"].examples("dev", tmp_path)
+    examples = BENCHMARKS["micro"].examples("dev", tmp_path).examples
     sizes = Counter((e.tags["domain"], e.tags["modality"], e.tags["steps"]) for e in examples)
     assert len(sizes) == 24
     assert sizes["clinic", "image", "3"] == sizes["clinic", "chart", "3"] == 3
     assert sizes["math", "text", "1"] == 2
-    control = BENCHMARKS["micro"].control_examples("dev", tmp_path, 4)
+    control = BENCHMARKS["micro"].control_examples("dev", tmp_path, 4).examples
     assert Counter((e.tags["domain"], e.tags["modality"], e.tags["steps"]) for e in control) == {
         (d, m, steps): 2 for d in ("math", "clinic") for m in ("image", "chart") for steps in ("3", "4")
     }
@@ -88,7 +89,7 @@ def test_gsm8k_examples(tmp_path, monkeypatch):
     row = {"question": "Two and two?", "answer": "It is <<2+2=4>>4.\n#### 1,004"}
     (tmp_path / "gsm8k" / "test.jsonl").write_text(json.dumps(row) + "\n")
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
-    (example,) = BENCHMARKS["gsm8k"].examples("test", tmp_path)
+    (example,) = BENCHMARKS["gsm8k"].examples("test", tmp_path).examples
     assert (example.id, example.gold, example.verifier, example.tags["steps"]) == ("gsm8k-1", "1004", "number", "1")
     assert str(example.messages[0].content).endswith("Here is the question: Two and two?")
 
@@ -104,7 +105,7 @@ def test_math500_examples_and_their_bare_questions(tmp_path, monkeypatch):
     }
     (tmp_path / "math500" / "test.jsonl").write_text(json.dumps(row) + "\n")
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
-    (example,) = BENCHMARKS["math500"].examples("test", tmp_path)
+    (example,) = BENCHMARKS["math500"].examples("test", tmp_path).examples
     assert (example.gold, example.verifier, example.tags["subject"]) == ("2", "math", "Algebra")
     assert BENCHMARKS["math500"].questions.texts() == ["What is $1+1$?"]
 
@@ -114,12 +115,13 @@ def test_without_a_folder_of_ones_own_the_hub_is_asked_for_the_test_split(tmp_pa
     monkeypatch.chdir(tmp_path)
     asked = []
     monkeypatch.setattr(questions, "open_hub", lambda hub, aside: asked.append(hub) or open_local(rows, aside))
+    monkeypatch.setattr(questions, "revision_of", lambda hub: "c0ffee")
     rows = tmp_path / "rows.jsonl"
     rows.write_text(json.dumps({"question": "2 + 2?", "answer": "#### 4"}) + "\n")
-    with pytest.raises(DataError, match=r"Line 1 of .* is no solution with ####"):
+    with pytest.raises(DataError, match=r"Not one row of the benchmark gsm8k .*is no solution with ####"):
         BENCHMARKS["gsm8k"].examples("test", tmp_path)
     rows.write_text(json.dumps({"question": "2 + 2?", "answer": "Two and two. #### 4"}) + "\n")
-    assert [e.gold for e in BENCHMARKS["gsm8k"].examples("test", tmp_path)] == ["4"]
+    assert [e.gold for e in BENCHMARKS["gsm8k"].examples("test", tmp_path).examples] == ["4"]
     assert [(hub.repo, hub.split) for hub in asked] == [("openai/gsm8k", "test")] * 2
     with pytest.raises(DataError, match=r"gsm8k/dev\.jsonl is not there"):
         BENCHMARKS["gsm8k"].check("dev")

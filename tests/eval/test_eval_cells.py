@@ -6,11 +6,10 @@ from xreasoner.eval.cells import best_constant, make_cells, to_row
 from xreasoner.types import Example, Image, Message
 
 
-def row(i, outcome="correct", *, epoch=1, exit="natural", stop="eos", n_tokens=10, steps="3", cluster=None):
-    tags = {"domain": "math", "modality": "text", "steps": steps, "cluster": cluster or f"c{i}"}
-    return {"id": f"q{i}", "epoch": epoch, "tags": tags, "outcome": outcome, "exit": exit, "stop": stop} | {
-        "n_tokens": n_tokens
-    }
+def row(i, outcome="correct", *, epoch=1, exit="natural", stop="eos", n_tokens=10, steps="3", cluster=None, **more):
+    tags = {"domain": "math", "modality": "text", "steps": steps, "cluster": cluster or f"c{i}", **more.pop("tags", {})}
+    said = {"exit": exit, "stop": stop, "n_tokens": n_tokens, "extracted": None if outcome == "no_answer" else "7"}
+    return {"id": f"q{i}", "epoch": epoch, "tags": tags, "outcome": outcome, **said, **more}
 
 
 def test_a_cell_by_hand():
@@ -23,6 +22,7 @@ def test_a_cell_by_hand():
     [cell] = make_cells(rows, "rl", "real")
     assert cell == {
         "checkpoint": "rl",
+        "benchmark": "",
         "domain": "math",
         "modality": "text",
         "control": "real",
@@ -30,11 +30,17 @@ def test_a_cell_by_hand():
         "n": 4,
         "accuracy": 0.25,
         "stderr": pytest.approx(math.sqrt(0.25 * 0.75 / 4)),
+        "epochs": 1,
+        "majority": None,
+        "majority_stderr": None,
+        "any_right": None,
+        "any_right_stderr": None,
         "forced_rate": 0.5,
         "capped_rate": 0.25,
         "no_answer_rate": 0.25,
         "verifier_error_rate": 0.25,
         "mean_tokens": 25.0,
+        "chance": None,
         "refused": 0,
     }
 
@@ -49,8 +55,41 @@ def test_refused_questions_are_counted_where_they_belong():
 def test_epochs_of_a_question_are_one_cluster_and_one_question():
     rows = [row(i, "correct" if i == 0 else "wrong", epoch=e) for i in range(2) for e in (1, 2)]
     [cell] = make_cells(rows, "rl", "real")
+    assert (cell["epochs"], cell["majority"], cell["any_right"]) == (2, 0.5, 0.5)
     # Two clusters with deviations +1 and -1 over 4 answers: sqrt(2) / 4, where independent answers would give 1/4.
     assert (cell["n"], cell["accuracy"], cell["stderr"]) == (2, 0.5, pytest.approx(math.sqrt(2) / 4))
+
+
+def test_majority_and_pass_over_epochs():
+    """Three answers each: right by majority though written in three ways; wrong by majority; right once."""
+    options = ["Yes", "No", "Maybe"]
+    said = {0: ["B", "B: No", "A"], 1: ["A", "A: Yes", "B"], 2: ["A", "B", "C"]}
+    rows = [
+        row(i, "correct" if a[0] == "B" else "wrong", epoch=e, extracted=a, verifier="choice", options=options)
+        for i, answers in said.items()
+        for e, a in enumerate(answers, 1)
+    ]
+    [cell] = make_cells(rows, "rl", "real")
+    assert cell["accuracy"] == pytest.approx(4 / 9)
+    assert cell["majority"] == pytest.approx((1 + 0 + 1 / 3) / 3)  # of three different answers each leads as much
+    assert cell["any_right"] == 1
+    assert cell["chance"] == pytest.approx(1 / 3)
+
+
+def test_a_part_of_a_benchmark_has_a_cell_of_its_own():
+    whole = {"benchmark": "mmlu-pro", "steps": ""}
+    rows = [row(0, tags=whole), row(1, "wrong", tags={**whole, "also": "mmlu-pro-health"})]
+
+    def told(names):
+        cells = make_cells(rows, "rl", "real", (), names)
+        return [(c["benchmark"], c["domain"], c["n"], c["accuracy"]) for c in cells]
+
+    assert told(("mmlu-pro", "mmlu-pro-health")) == [
+        ("mmlu-pro", "math", 2, 0.5),
+        ("mmlu-pro-health", "medicine", 1, 0.0),
+    ]
+    assert told(("mmlu-pro",)) == [("mmlu-pro", "math", 2, 0.5)]
+    assert told(("mmlu-pro-health",)) == [("mmlu-pro-health", "medicine", 1, 0.0)]
 
 
 def test_one_cluster_has_no_error_bar():
@@ -72,17 +111,28 @@ def test_best_constant():
 def test_row_holds_what_the_report_shows():
     example = Example("q", (Message("user", (Image("/x/a.png"), "ask b")),), "5", "exact", tags={"domain": "math"})
     details = {"outcome": "wrong", "exit": "natural", "stop": "eos", "n_tokens": 3, "prefix": "<think>"}
-    assert to_row(example, 2, "text", "4", details, "images/a.png") == {
+    assert to_row(example, 2, "text", "4", details, ["images/a.png"]) == {
         "id": "q",
         "epoch": 2,
         "tags": {"domain": "math"},
         "prompt": "ask b",
         "image": "images/a.png",
+        "prefix": "<think>",
         "completion": "text",
         "gold": "5",
+        "verifier": "exact",
         "extracted": "4",
         "outcome": "wrong",
         "exit": "natural",
         "stop": "eos",
         "n_tokens": 3,
     }
+
+
+def test_a_row_says_where_pictures_stand_in_its_text():
+    content = (Image("a.png"), "In ", Image("b.png"), " and ", Image("c.png"))
+    example = Example("q", (Message("user", content),), "A", "choice", ("x", "y"))
+    details = {"outcome": "wrong", "exit": "none", "stop": "eos", "n_tokens": 3}
+    got = to_row(example, 1, "text", None, details, ["a.png", "b.png", "c.png"])
+    assert got["prompt"] == "In [picture 2] and [picture 3]"
+    assert (got["image"], got["images"], got["options"]) == ("a.png", ["a.png", "b.png", "c.png"], ["x", "y"])

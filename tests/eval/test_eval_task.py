@@ -9,7 +9,7 @@ import pytest
 from xreasoner.config import ControlsSpec, EvalSpec
 from xreasoner.errors import DataError, RecipeError
 from xreasoner.eval import benchmarks
-from xreasoner.eval.benchmarks import Benchmark
+from xreasoner.eval.benchmark import Benchmark
 from xreasoner.eval.task import evaluate, request_seed
 from xreasoner.rollout.scripted import ScriptedSampler
 from xreasoner.types import Completion, Example, Image, Message

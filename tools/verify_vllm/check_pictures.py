@@ -14,7 +14,8 @@ import torch
 from common import BASE, greedy, tell, tell_equal, timed, work_folder
 
 from xreasoner.config import EvalSpec, VllmSpec
-from xreasoner.eval.task import evaluate, suite_examples
+from xreasoner.eval.suite import load_suite
+from xreasoner.eval.task import evaluate
 from xreasoner.rollout import local as local_room
 from xreasoner.rollout.local import LocalSampler
 from xreasoner.rollout.vllm import VllmSampler
@@ -95,7 +96,7 @@ def main() -> None:
     with timed("pictures"):
         local = LocalSampler.from_dir(BASE)
         sampler = VllmSampler.from_dir(BASE, VllmSpec(eager=True))
-        examples = [e for e in suite_examples("micro", SPEC, "real", 16, folder / "pictures", 0) if e.images]
+        examples = [e for e in load_suite("micro", SPEC, "real", 16, folder / "pictures", 0).examples if e.images]
         prompts = [Prompt(e.messages, prefix="<think>", seed=k) for k, e in enumerate(examples)]
         tell_equal(
             "pictures, natural exits", sampler.generate(prompts, greedy(72, 6)), local.generate(prompts, greedy(72, 6))

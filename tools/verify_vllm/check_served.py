@@ -17,7 +17,7 @@ import torch
 from common import BASE, EXITS, greedy, pairs, tell, text_prompts, timed, work_folder
 
 from xreasoner.config import EvalSpec
-from xreasoner.eval.task import suite_examples
+from xreasoner.eval.suite import load_suite
 from xreasoner.rollout.local import LocalSampler
 from xreasoner.rollout.served import ServedSampler
 from xreasoner.types import Completion, Prompt, SamplingParams
@@ -79,7 +79,7 @@ def _said(completion: Completion) -> tuple[str, str, str]:
 def main() -> None:
     torch.set_num_threads(1)
     folder = work_folder()
-    examples = [e for e in suite_examples("micro", SPEC, "real", 3, folder / "pictures", 0) if e.images]
+    examples = [e for e in load_suite("micro", SPEC, "real", 3, folder / "pictures", 0).examples if e.images]
     seen = [Prompt(e.messages, prefix="<think>", seed=k) for k, e in enumerate(examples)]
     local = LocalSampler.from_dir(BASE)
     with timed("vllm serve"), served(BASE, folder / "server.log") as url:

@@ -8,7 +8,8 @@ from typing import Any
 
 from xreasoner.check.finding import Context, Finding, failed, ok, warning
 from xreasoner.errors import UserError
-from xreasoner.eval.benchmarks import Benchmark, suite_benchmarks
+from xreasoner.eval.benchmark import Benchmark
+from xreasoner.eval.benchmarks import suite_benchmarks
 from xreasoner.types import Example, Prompt
 from xreasoner.verify.pool import run_jobs
 from xreasoner.verify.verifiers import VERIFIERS, verify_many
@@ -84,25 +85,25 @@ def _measured(benchmark: Benchmark, context: Context) -> Iterator[Finding]:
     spec = context.recipe.eval
     benchmark.check(spec.split)
     drawn = benchmark.questions is None
-    examples = benchmark.examples(spec.split, context.folder / "pictures", _PER_CELL if drawn else None)
-    verdicts = verify_many([(e, f"<answer>{e.gold}</answer>") for e in examples])
-    wrong = [e.id for e, v in zip(examples, verdicts, strict=True) if v.outcome != "correct"]
+    loaded = benchmark.examples(spec.split, context.folder / "pictures", _PER_CELL if drawn else None)
+    examples = loaded.examples
     pictured = [e for e in examples if e.images]
     processor = load_processor(context.base, max_pixels=context.recipe.model.max_pixels) if pictured else None
     encode = Encoder(context.tokenizer, processor, getattr(context.config, "image_token_id", None))
     longest = max(len(encode(Prompt(e.messages)).ids) for e in [*pictured[:8], *examples[:64]])
     budgets = spec.think_budget + spec.answer_budget
     told = f"`{benchmark.name}`: {len(examples):,} problems" + (" drawn" if drawn else "")
-    if wrong:
+    if loaded.left_out:
+        first = loaded.left_out[0]
         yield warning(
-            f"{told}, of which {len(wrong)} golds fail their own verifier ({', '.join(wrong[:3])})",
-            "no model can solve these: report it where the benchmark comes from",
+            f"{told}, and {len(loaded.left_out):,} rows that cannot be asked ({first.id} {first.reason})",
+            "they are left out and named in benchmarks.json: mend them, or fetch them again",
         )
     if longest + budgets > context.positions:
         yield failed(
             f"{told}: prompts of {longest:,} tokens and budgets of {budgets:,} in {context.positions:,} positions",
             "lower `eval.think_budget`",
         )
-    elif not wrong:
+    else:
         seen = f", {len(pictured):,} with a picture" if pictured else ""
         yield ok(f"{told}{seen}; golds pass, prompts of up to {longest:,} tokens")

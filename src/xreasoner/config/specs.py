@@ -15,7 +15,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0)]
 _NAME, _NAME_CHARACTERS = r"^[a-z0-9][a-z0-9-]*$", 40
 Name = Annotated[str, Field(pattern=_NAME, max_length=_NAME_CHARACTERS)]
-ImageControl = Literal["real", "none", "blank", "shuffled"]
+ImageControl = Literal["real", "none", "blank", "shuffled", "options-only", "question-only"]
 # Why a readable row of a dataset may be left out all the same; a recipe can tolerate each of these.
 Blemish = Literal["figure", "multi-part", "wrong response", "duplicate", "conflict"]
 

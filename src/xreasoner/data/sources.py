@@ -13,7 +13,7 @@ import logging
 import time
 import zlib
 from bisect import bisect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
@@ -30,6 +30,7 @@ CHUNK_ROWS = 1024
 _CHUNK_BYTES = 2**24
 _LINE_BYTES = 2**26  # what is longer is cut, and then no JSON any more
 _BAD_VALUES = (ValueError, OverflowError)  # no UTF-8, a time out of range; Arrow's own are of the first kind
+_SAY_SECONDS = 10.0  # for the Hub to name a commit
 _WAITS_SECONDS = (2.0, 8.0)  # before another try, of a Hub that answers: it is busy
 
 
@@ -91,9 +92,14 @@ def open_local(path: Path, aside: Path) -> Raw:
     Raises:
         DataError: nothing to read, a file that is none of these, is damaged, or has other columns than the first.
     """
+    return open_files(local_files(path), aside, str(path))
+
+
+def open_files(files: Sequence[Path], aside: Path, source: str) -> Raw:
+    """The rows of several files (at least one), as `open_local` gives those of a folder."""
     import pyarrow as pa
 
-    files, places, first = local_files(path), [], 1
+    places, first = [], 1
     tables = files[0].name.endswith(".parquet")
     other = next((f for f in files if f.name.endswith(".parquet") != tables), None)
     if other is not None:
@@ -113,9 +119,9 @@ def open_local(path: Path, aside: Path) -> Raw:
             writer.write_batch(batch)
             first += batch.num_rows
     if writer is None:
-        raise DataError(f"{path} holds no rows: give the path of a file with some.")
+        raise DataError(f"{source} holds no rows: give the path of a file with some.")
     writer.close()
-    return Raw(first - 1, lambda: read_batches(aside), tuple(places), str(path), json=not tables)
+    return Raw(first - 1, lambda: read_batches(aside), tuple(places), source, json=not tables)
 
 
 def read_batches(arrow: Path) -> Iterator[pa.RecordBatch]:
@@ -213,13 +219,33 @@ def _mapped_batches(table: datasets.Dataset) -> Iterator[pa.RecordBatch]:
         yield from chunk.to_batches()
 
 
-def _downloaded(hub: Hub) -> Path:
+def fetch_beside(hub: Hub, pattern: str) -> Path:
+    """The file or the folder `pattern` of a dataset's repository, such as "images.zip", in the cache of
+    huggingface_hub. Raises DataError as `open_hub` does."""
+    return fetched(lambda: _snapshot(hub, pattern), hub.repo)
+
+
+def revision_of(hub: Hub) -> str:
+    """The commit of a dataset that was just opened; what was asked for, or nothing, where the Hub does not say."""
+    from huggingface_hub import HfApi
+
+    try:
+        return str(HfApi().dataset_info(hub.repo, revision=hub.revision, timeout=_SAY_SECONDS).sha or "")
+    except (OSError, ValueError, RuntimeError):  # from the cache alone: huggingface_hub's errors are kinds of these
+        return hub.revision or ""
+
+
+def _snapshot(hub: Hub, pattern: str) -> Path:
     from huggingface_hub import snapshot_download
 
+    allowed = pattern if Path(pattern).suffix else f"{pattern}/*"
+    folder = snapshot_download(hub.repo, repo_type="dataset", revision=hub.revision, allow_patterns=allowed)
+    return Path(folder) / pattern
+
+
+def _downloaded(hub: Hub) -> Path:
     assert hub.raw is not None
-    pattern = hub.raw if hub.raw.endswith(SUFFIXES) else f"{hub.raw}/*"
-    folder = snapshot_download(hub.repo, repo_type="dataset", revision=hub.revision, allow_patterns=pattern)
-    return Path(folder) / hub.raw
+    return _snapshot(hub, hub.raw)
 
 
 def _readable(file: Path, unit: str) -> Iterator[pa.RecordBatch]:

@@ -1,8 +1,8 @@
-"""Image controls: what is left of an accuracy on pictures when the picture is taken away, blanked or swapped."""
+"""Controls: what is left of an accuracy when the picture, the question or the options are taken away or swapped."""
 
 from __future__ import annotations
 
-import os
+import io
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -11,31 +11,40 @@ from pathlib import Path
 
 import PIL.Image
 
+from xreasoner import prompts
 from xreasoner.config import ImageControl
 from xreasoner.errors import DataError
+from xreasoner.eval.cells import written
+from xreasoner.eval.pictures import write_picture
 from xreasoner.types import Example, Image, Message
 
 _GREY = (128, 128, 128)
+_HIDDEN = "(The question is not shown. Choose the most plausible option.)"
+_OPTIONS = " Options:\n\n"
+_Donors = dict[str, tuple[Image, ...]]  # by example id
 
 
 def apply_control(examples: Sequence[Example], control: ImageControl, images_dir: Path, seed: int = 0) -> list[Example]:
-    """The examples with their pictures as they are (real), taken out (none), replaced by plain grey ones of the same
-    size (blank), or by those of another problem (shuffled).
+    """The examples under a control; those about which it changes nothing are left out.
 
-    Shuffled: within the same domain, modality, number of steps and number of pictures (in the micro world a page of
-    the same size or a chart), one random cycle fixed by `seed`, so that nobody keeps the own picture. For every control
-    but `real`, examples without pictures are left out, since nothing about them changes. Ids and clusters stay, so that
-    controls can be compared in pairs. DataError where a picture cannot be read or a problem has no other to swap with.
+    real: as they are. none: without their pictures. blank: with plain grey ones of the same size. shuffled: with those
+    of another problem (`_swapped`). options-only: neither picture nor question, the options alone. question-only:
+    neither picture nor options, to be answered with the text of the right one.
+
+    Ids and clusters stay, so that controls can be compared in pairs. DataError where a picture cannot be read or a
+    problem has no other to swap with.
     """
     if control == "real":
         return list(examples)
+    if control in ("options-only", "question-only"):
+        return [_without(e, hide_question=control == "options-only") for e in examples if e.options]
     pictured = [example for example in examples if example.images]
     if control == "none":
         return [_with_images(example, lambda image: None) for example in pictured]
     if control == "blank":
         return [_with_images(example, lambda image: _blank(image, images_dir)) for example in pictured]
-    donors = _derangement(pictured, seed)
-    return [_with_images(e, dict(zip(e.images, donors[e.id].images, strict=True)).get) for e in pictured]
+    donors = _swapped(pictured, seed)
+    return [_with_images(e, dict(zip(e.images, donors[e.id], strict=True)).get) for e in pictured]
 
 
 def _with_images(example: Example, change: Callable[[Image], Image | None]) -> Example:
@@ -48,6 +57,15 @@ def _with_images(example: Example, change: Callable[[Image], Image | None]) -> E
     return replace(example, messages=tuple(messages))
 
 
+def _without(example: Example, hide_question: bool) -> Example:
+    """The example in text, its question hidden or its options left out."""
+    text = written(example)
+    head = prompts.head_of(text)
+    asked, _, options = text[len(head) :].rpartition(_OPTIONS)
+    shown = _HIDDEN + _OPTIONS + options if hide_question else asked
+    return replace(example, messages=(Message("user", head + shown),))
+
+
 def _blank(image: Image, images_dir: Path) -> Image:
     try:
         with PIL.Image.open(image.path) as picture:
@@ -56,23 +74,38 @@ def _blank(image: Image, images_dir: Path) -> Image:
         raise DataError(f"Cannot read the picture {image.path}: delete it so that it is made again.") from None
     path = images_dir / f"blank-{size[0]}x{size[1]}.png"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f"{path.name}.{os.getpid()}")
-        PIL.Image.new("RGB", size, _GREY).save(aside, format="PNG")
-        aside.replace(path)
+        grey = io.BytesIO()
+        PIL.Image.new("RGB", size, _GREY).save(grey, format="PNG")
+        write_picture(path, grey.getvalue())
     return Image(str(path))
 
 
-def _derangement(examples: Sequence[Example], seed: int) -> dict[str, Example]:
-    """For each example id, the example whose pictures it gets."""
+def _swapped(examples: Sequence[Example], seed: int) -> _Donors:
+    """Other pictures for every example, never its own, fixed by `seed`: those of an example of the same domain,
+    modality, steps (in the micro world a page of the same size, or a chart), subject and number of pictures, in one
+    random cycle. Of a benchmark that is read, what is alone of its kind gets pictures of the whole benchmark.
+    """
     groups: defaultdict[tuple[str | int, ...], list[Example]] = defaultdict(list)
     for example in examples:
-        alike = (example.tags.get(tag, "") for tag in ("domain", "modality", "steps"))
+        alike = (example.tags.get(tag, "") for tag in ("benchmark", "domain", "modality", "steps", "subject"))
         groups[*alike, len(example.images)].append(example)
-    donors: dict[str, Example] = {}
+    donors: _Donors = {}
     for key, group in groups.items():
-        if len(group) == 1:
-            raise DataError(f"Only one problem is like {group[0].id!r}, so its picture has no other: raise the limit.")
-        random.Random(f"shuffled {seed} {key}").shuffle(group)
-        donors |= {e.id: donor for e, donor in zip(group, [*group[1:], group[0]], strict=True)}
+        sets = sorted({e.images for e in group}, key=lambda images: [i.path for i in images])
+        if len(sets) == 1:  # one problem, or several on one picture
+            for example in group:
+                donors[example.id] = _elsewhere(example, examples, seed)
+            continue
+        random.Random(f"shuffled {seed} {key}").shuffle(sets)
+        after = dict(zip(sets, [*sets[1:], sets[0]], strict=True))
+        donors |= {e.id: after[e.images] for e in group}
     return donors
+
+
+def _elsewhere(example: Example, examples: Sequence[Example], seed: int) -> tuple[Image, ...]:
+    benchmark = example.tags.get("benchmark")
+    others = {i for e in examples if benchmark and e.tags.get("benchmark") == benchmark for i in e.images}
+    pool = sorted(others - set(example.images), key=lambda image: image.path)
+    if len(pool) < len(example.images):
+        raise DataError(f"Only one problem is like {example.id!r}, so its picture has no other: raise the limit.")
+    return tuple(random.Random(f"shuffled {seed} {example.id}").sample(pool, len(example.images)))

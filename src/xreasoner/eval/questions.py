@@ -1,67 +1,212 @@
-"""Questions of benchmarks that do not come with the package: from a folder of yours, or from the Hugging Face Hub."""
+"""Questions of benchmarks that do not come with the package: from a folder of yours, or from the Hugging Face Hub.
+
+A row that gives no question that can be asked and judged (no gold, broken options, a picture that nobody can look at)
+is left out and named, never asked and never scored.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from xreasoner import prompts
-from xreasoner.config import DataSpec
-from xreasoner.data.datasets import example_of_row
 from xreasoner.data.fates import Unfit, bare_question
-from xreasoner.data.sources import Hub, Raw, open_hub, open_local
+from xreasoner.data.sources import Hub, Raw, Unreadable, fetch_beside, open_files, open_hub, revision_of
 from xreasoner.errors import DataError
+from xreasoner.eval.pictures import Pictures
 from xreasoner.types import Example
+from xreasoner.verify.verifiers import verify_many
 
 Split = Literal["dev", "test"]
 DATA_VARIABLE = "XREASONER_DATA"  # environment variable: the folder of benchmarks
+_ROWS = (".jsonl", ".json", ".parquet", ".jsonl.gz", ".json.gz")
+_ARCHIVES = ".zip"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A row that was not asked: its id, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The examples of a benchmark in the order of its rows, the rows that were left out, and which version of the rows
+    it was (a commit of the Hub, or a hash of the files)."""
+
+    examples: list[Example]
+    left_out: tuple[LeftOut, ...] = ()
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Rows of the kind `dataset` (an entry of DATASETS), in the file `file` of the folder DATA_VARIABLE or, where that
-    is not set, at `hub`, whose test split they are. `source` is where a person gets them."""
+    """Rows in the folder DATA_VARIABLE/`folder` (by default the benchmark's `name`) or, where that variable is not set,
+    at `hub` (None: only a folder of your own). `to_example(row, id, pictures)` gives a row's Example, tagged with
+    domain and modality at least, or raises Unfit; its id is the one given, or made of the row's own. `source` is where
+    a person gets the rows.
 
-    dataset: str
-    file: str  # with {split}
-    hub: Hub
+    In the folder, {split}.jsonl, .json or .parquet are the rows; without these, for the test split, the files that
+    match one of `files` (glob patterns, for a copy of the repository as it is). Pictures that rows name are looked for
+    in the folder and in the zip archives in it; on the Hub, in the files `beside` of the repository. `keep` chooses
+    rows.
+    """
+
+    name: str
+    to_example: Callable[[Any, str, Pictures], Example]
+    hub: Hub | None
     source: str
-    template: str = prompts.MATHEMATICS
+    files: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    keep: Callable[[Any], bool] = field(default=lambda row: True)
+    folder: str = ""
 
-    def local_file(self, split: Split) -> Path | None:
-        """The file, where it is there."""
-        path = Path(os.environ.get(DATA_VARIABLE, "data")) / self.file.format(split=split)
-        return path if path.is_file() else None
+    @property
+    def home(self) -> Path:
+        return _data() / (self.folder or self.name)
+
+    def local_files(self, split: Split) -> list[Path]:
+        """The files of rows, where they are there."""
+        named = [path for suffix in _ROWS if (path := self.home / f"{split}{suffix}").is_file()]
+        if named or split != "test":
+            return named[:1]
+        return sorted({path for pattern in self.files for path in self.home.glob(pattern) if path.is_file()})
 
     def check(self, split: Split) -> None:
         """Raises DataError where there is nothing to read: no file in the folder that was named, or no such split on
         the Hub. Does not ask the Hub."""
-        if self.local_file(split) or (split == "test" and DATA_VARIABLE not in os.environ):
+        if self.local_files(split) or (split == "test" and self.hub and DATA_VARIABLE not in os.environ):
             return
-        name = self.file.format(split=split)
+        name, others = f"{self.folder or self.name}/{split}.jsonl", ""
+        if split == "test" and self.files:
+            others = f", nor one of the kind {', '.join(self.files)}"
+        hub = ", or unset it to take the Hub" if split == "test" and self.hub else ""
         raise DataError(
-            f"The benchmark file ${DATA_VARIABLE}/{name} is not there "
-            f"({os.environ.get(DATA_VARIABLE, 'data')}/{name}): fetch it from {self.source} and set {DATA_VARIABLE} to "
-            f"the folder that holds {name}" + (", or unset it to take the Hub." if split == "test" else ".")
+            f"The benchmark file ${DATA_VARIABLE}/{name} is not there ({_data()}/{name}){others}: fetch it from "
+            f"{self.source} and set {DATA_VARIABLE} to the folder that holds {name}{hub}."
         )
 
-    def read(self, split: Split) -> list[Example]:
-        """All questions. Raises DataError where they cannot be read, or, naming it, for a row that is none."""
+    def read(
+        self,
+        split: Split,
+        images: Path | None,
+        wanted: Callable[[Example], bool] = lambda example: True,
+        choose: Callable[[Sequence[Example]], list[Example]] | None = None,
+    ) -> Loaded:
+        """The questions that are `wanted`, or of these those that `choose` takes, which see the pictures of no example.
+        Pictures go into the folder `images`; None: into none, and examples only have their place.
+
+        Raises:
+            DataError: nothing can be read, or not one row of it can be asked.
+        """
         self.check(split)
-        path, spec, found = self.local_file(split), DataSpec(name=self.dataset), list[Example]()
-        with tempfile.TemporaryDirectory(prefix="xreasoner-") as folder:
-            aside = Path(folder) / "raw.arrow"
-            raw: Raw = open_local(path, aside) if path else open_hub(replace(self.hub, split="test"), aside)
-            for number, row in (pair for chunk in raw.chunks() for pair in chunk):
-                try:
-                    found.append(example_of_row(spec, number, row, self.template))
-                except Unfit as unfit:
-                    raise DataError(f"{raw.where(number)} {unfit.detail}") from None
-        return found
+        with self._opened(split) as (raw, beside, revision):
+            keep = Pictures(None if images is None or choose else images / self.name, beside)
+            examples, left_out = self._read(raw, keep, None)
+            examples = [e for e in examples if wanted(e)]
+            if choose is not None and examples:
+                examples = choose(examples)
+                chosen = {e.id for e in examples}
+                if images is not None and any(e.images for e in examples):
+                    examples, damaged = self._read(raw, Pictures(images / self.name, beside), chosen)
+                    left_out += damaged
+        if images is not None:
+            examples, unfit = _judged(examples)
+            left_out += unfit
+        if not examples:
+            why = f": {left_out[0].reason}" if left_out else ""
+            raise DataError(f"Not one row of the benchmark {self.name} ({self.source}) can be asked{why}")
+        return Loaded(examples, tuple(left_out), revision)
 
     def texts(self) -> list[str]:
         """The questions of the test split alone, without instructions: what training rows are held against."""
-        return [bare_question(example) for example in self.read("test")]
+        return [bare_question(example) for example in self.read("test", None).examples]
+
+    @contextmanager
+    def _opened(self, split: Split) -> Iterator[tuple[Raw, list[Path], str]]:
+        """The rows, where their pictures may lie, and which version of them it is."""
+        files = self.local_files(split)
+        with tempfile.TemporaryDirectory(prefix="xreasoner-") as folder:
+            aside = Path(folder) / "raw.arrow"
+            if files:
+                archives = sorted(self.home.rglob(f"*{_ARCHIVES}"))
+                yield open_files(files, aside, self.name), [self.home, *archives], _digest(files)
+                return
+            assert self.hub is not None
+            raw = open_hub(self.hub, aside)
+            yield raw, [fetch_beside(self.hub, name) for name in self.beside], revision_of(self.hub)
+
+    def _read(self, raw: Raw, pictures: Pictures, chosen: set[str] | None) -> tuple[list[Example], list[LeftOut]]:
+        """The examples of all rows, or of those whose ids are `chosen`."""
+        found: dict[str, Example] = {}
+        left_out: list[LeftOut] = []
+        blank = Pictures(None)
+        for number, row in (pair for chunk in raw.chunks() for pair in chunk):
+            try:
+                if isinstance(row, Unreadable):
+                    raise Unfit("malformed", row.detail)
+                if not self.keep(row):
+                    continue
+                if chosen is not None and self._example(number, row, blank).id not in chosen:
+                    continue
+                example = self._example(number, row, pictures)
+                if example.id in found:
+                    raise Unfit("duplicate", f"has the id {example.id[:80]!r} of an earlier row.")
+                found[example.id] = example
+            except Unfit as unfit:
+                left_out.append(LeftOut(raw.where(number), unfit.detail))
+            except (RecursionError, OverflowError, ValueError, TypeError, KeyError, AttributeError) as error:
+                # Rows are untrusted, and whatever a loader did not think of is about this row alone.
+                left_out.append(
+                    LeftOut(raw.where(number), f"is malformed ({type(error).__name__}: {str(error)[:80]}).")
+                )
+        return list(found.values()), left_out
+
+    def _example(self, number: int, row: Any, pictures: Pictures) -> Example:
+        """With an id that no other benchmark has, and tagged with the benchmark's name."""
+        made = self.to_example(row, f"{self.name}-{number}", pictures)
+        own = made.id if made.id.startswith(f"{self.name}-") else f"{self.name}-{made.id}"
+        example = replace(made, id=own, response=None, tags={**made.tags, "benchmark": self.name})
+        _encodable(example)
+        return example
+
+
+def _data() -> Path:
+    return Path(os.environ.get(DATA_VARIABLE, "data"))
+
+
+def _digest(files: Sequence[Path]) -> str:
+    whole = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return f"files {whole.hexdigest()[:16]}"
+
+
+def _encodable(example: Example) -> None:
+    texts = [p for m in example.messages for p in ([m.content] if isinstance(m.content, str) else m.content)]
+    parts = [p for p in texts if isinstance(p, str)]
+    try:
+        "".join([example.id, *parts, example.gold, *example.options, *example.tags.values()]).encode()
+    except UnicodeEncodeError:
+        raise Unfit("malformed", "holds half of a surrogate pair, which is no text.") from None
+
+
+def _judged(examples: list[Example]) -> tuple[list[Example], list[LeftOut]]:
+    """Those whose gold passes its own verifier: no answer could be right on the others."""
+    verdicts = verify_many([(example, f"<answer>{example.gold}</answer>") for example in examples])
+    kept, left_out = [], []
+    for example, verdict in zip(examples, verdicts, strict=True):
+        if verdict.outcome == "correct":
+            kept.append(example)
+        else:
+            why = f"has the gold {example.gold[:60]!r}, which fails its own verifier `{example.verifier}`."
+            left_out.append(LeftOut(example.id, why))
+    return kept, left_out

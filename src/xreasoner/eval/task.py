@@ -1,8 +1,9 @@
 """One Inspect task per checkpoint and image control: ask every example of a suite, judge, log, resume.
 
 In `out_dir`: `inspect/` holds Inspect's log (open it with `inspect view`), `samples.jsonl` one judged answer a line,
-`cells.json` the accuracies and, where a server refused questions, `refused.jsonl` which. They are written aside and
-renamed, so that nobody takes half of one for whole.
+`cells.json` the accuracies, `benchmarks.json` where the questions come from and which rows were left out and, where a
+server refused questions, `refused.jsonl` which. They are written aside and renamed, so that nobody takes half of one
+for whole.
 """
 
 from __future__ import annotations
@@ -26,42 +27,23 @@ from inspect_ai.scorer import Score, Scorer, Target, accuracy, scorer
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from xreasoner.config import EvalSpec, ImageControl
-from xreasoner.errors import ModelError, RecipeError, RunError, StageFailed
-from xreasoner.eval.benchmarks import suite_benchmarks
+from xreasoner.errors import ModelError, RunError, StageFailed
 from xreasoner.eval.cells import Cell, Row, make_cells, to_row
-from xreasoner.eval.controls import apply_control
 from xreasoner.eval.lean import lean_inspect
 from xreasoner.eval.provider import BATCH, Batcher, Forwarder, sampler_model, to_chat
+from xreasoner.eval.suite import load_suite
 from xreasoner.files import write_atomic, write_json
 from xreasoner.prompts import THINK_OPEN
 from xreasoner.rollout.reply import NoReply
 from xreasoner.rollout.served import ServedSampler
-from xreasoner.types import Example, Sampler, SamplingParams
-from xreasoner.verify.verifiers import VERIFIERS, check_golds, verify
+from xreasoner.types import Example, Sampler, SamplingParams, Verdict
+from xreasoner.verify.verifiers import VERIFIERS, verify, verify_many
 
 REFUSED = "refused.jsonl"
 _CONNECTIONS = 2 * BATCH  # while one batch is generated, the next fills up
 _UNREAD = {"events", "attachments", "store", "messages"}
 _LOG = logging.getLogger(__name__)
 Found = tuple[EvalLogInfo, EvalLog, list[EvalSample]]
-
-
-def suite_examples(
-    suite: str, spec: EvalSpec, control: ImageControl, limit: int | None, images: Path, seed: int
-) -> list[Example]:
-    """What a suite asks under an image control. Raises RecipeError for an unknown suite or one without pictures."""
-    examples = []
-    for benchmark in suite_benchmarks(suite):
-        if control == "real":
-            examples += benchmark.examples(spec.split, images, limit or spec.limit)
-        else:
-            limit = limit or (spec.controls.limit if spec.controls else None)
-            chosen = benchmark.control_examples(spec.split, images, limit)
-            examples += apply_control(chosen, control, images, seed)
-    check_golds(examples)
-    if not examples:
-        raise RecipeError(f"The suite `{suite}` has no pictures for the control `{control}`: leave that control out.")
-    return examples
 
 
 def evaluate(
@@ -102,7 +84,8 @@ def evaluate(
     cannot be evaluated, ModelError where a server refuses every question. An answer that breaks the verifier stops
     nothing: it is counted as a verifier_error.
     """
-    examples = [arrange(example) for example in suite_examples(suite, spec, control, limit, images, seed)]
+    asked_for = load_suite(suite, spec, control, limit, images, seed)
+    examples = [arrange(example) for example in asked_for.examples]
     # Alike prompts make good batches: with pictures or without, and of similar length.
     examples.sort(key=lambda e: (len(e.images), sum(len(str(m.content)) for m in e.messages if not m.images)))
     by_id = {example.id: example for example in examples}
@@ -121,8 +104,8 @@ def evaluate(
 
     def keep(example_id: str, epoch: int, completion: str, extracted: str | None, details: Row) -> None:
         example = by_id[example_id]
-        image = os.path.relpath(example.images[0].path, out_dir) if example.images else None
-        rows[example_id, epoch] = to_row(example, epoch, completion, extracted, details, image)
+        shown = [os.path.relpath(image.path, out_dir) for image in example.images]
+        rows[example_id, epoch] = to_row(example, epoch, completion, extracted, details, shown)
         tell()
 
     def refuse(example_id: str, epoch: int, reason: str) -> None:
@@ -139,9 +122,8 @@ def evaluate(
     log_dir = out_dir / "inspect"
     found = _find_log(log_dir, fingerprint)
     answered = [] if found is None else _answered(found)
-    for sample in answered:
-        score = next(iter((sample.scores or {}).values()))
-        keep(str(sample.id), sample.epoch, sample.output.completion, score.answer, score.metadata or {})
+    for sample, details, verdict in _judged_again(answered, by_id):
+        keep(str(sample.id), sample.epoch, sample.output.completion, verdict.extracted, details)
     if answered:
         earlier(len(answered), min(sample.completed_at or "" for sample in answered)[:10])
     if found is None or found[1].status != "success" or len(rows) < total:
@@ -178,8 +160,11 @@ def evaluate(
         reason = next(iter(refused.values()))
         raise ModelError(f"The server refused every question ({reason}): mend what it complains of.")
     ordered = [rows[key] for key in asked if key in rows]
-    cells = make_cells(ordered, checkpoint, control, [by_id[example_id].tags for example_id, _ in refused])
+    unasked = [by_id[example_id].tags for example_id, _ in refused]
+    cells = make_cells(ordered, checkpoint, control, unasked, asked_for.names)
     write_atomic(out_dir / "samples.jsonl", "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in ordered))
+    if asked_for.about:
+        write_json(out_dir / "benchmarks.json", asked_for.about)
     write_json(out_dir / "cells.json", cells)
     return cells
 
@@ -294,6 +279,20 @@ def _find_log(log_dir: Path, fingerprint: str) -> Found | None:
         except Exception as error:  # a file that was cut off can break in many ways; the log before it may be whole
             _LOG.warning("%s is damaged and is left aside, its samples are asked again: %s", info.name, error)
     return max(found, key=lambda each: (len(_answered(each)), each[1].status == "success"), default=None)
+
+
+def _judged_again(
+    answered: Sequence[EvalSample], by_id: Mapping[str, Example]
+) -> list[tuple[EvalSample, Row, Verdict]]:
+    """Each logged sample, its details and the verdict of the verifiers as they are now: a log holds what a model said,
+    and a better verifier reads it anew."""
+    logged = [dict(next(iter((sample.scores or {}).values())).metadata or {}) for sample in answered]
+    pairs = [
+        (by_id[str(sample.id)], details.get("prefix", "") + sample.output.completion)
+        for sample, details in zip(answered, logged, strict=True)
+    ]
+    found = zip(answered, logged, verify_many(pairs), strict=True)
+    return [(sample, {**details, "outcome": verdict.outcome}, verdict) for sample, details, verdict in found]
 
 
 def _answered(found: Found) -> list[EvalSample]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from xreasoner.errors import RecipeError
-from xreasoner.prompts import PROMPTS, render
+from xreasoner.prompts import head_of
 from xreasoner.types import Example, Image, Message
 
 NO_PRESET = "none"
@@ -78,7 +78,6 @@ def _between(message: Message) -> Message:
     pictures, rest = parts[:n_pictures], parts[n_pictures:]
     if not pictures or not rest or not isinstance(rest[0], str):
         return message
-    heads = (render(template, "\0").partition("\0")[0] for template in PROMPTS.values())
-    head = max((head for head in heads if rest[0].startswith(head)), key=len)  # of "plain" it is empty
+    head = head_of(rest[0])
     question = rest[0].removeprefix(head)
     return Message(message.role, tuple(part for part in (head, *pictures, question, *rest[1:]) if part))

@@ -99,13 +99,13 @@ def _endless(job: JobDir, stage: RlSpec) -> dict[str, float | None]:
 
 def _pictures(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
     from xreasoner.eval.cells import best_constant
-    from xreasoner.eval.task import suite_examples
+    from xreasoner.eval.suite import load_suite
 
     spec, seed = run_dir.recipe.eval, run_dir.recipe.seed
-    examples = suite_examples(spec.suite, spec, "real", spec.limit, run_dir.pictures, seed)
+    examples = load_suite(spec.suite, spec, "real", spec.limit, run_dir.pictures, seed).examples
     if spec.controls:  # the constant is what the controls are held against: that of the same problems
         for control in spec.controls.images:
-            examples = suite_examples(spec.suite, spec, control, spec.controls.limit, run_dir.pictures, seed)
+            examples = load_suite(spec.suite, spec, control, spec.controls.limit, run_dir.pictures, seed).examples
     domains = sorted({e.tags["domain"] for e in examples})
     constant = {d: best_constant([e for e in examples if e.tags["domain"] == d]) for d in domains}
     return {"constant": constant}

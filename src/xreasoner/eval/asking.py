@@ -1,0 +1,178 @@
+"""What the loaders of benchmarks share: a row's fields read with care, and a question put as the paper puts it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import string
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from xreasoner import prompts
+from xreasoner.data.fates import Unfit
+from xreasoner.eval.pictures import Pictures
+from xreasoner.types import Example, Image, Message
+from xreasoner.verify.choice import normalise_option
+
+Row = Mapping[str, Any]
+MARK = re.compile(r"<image ?(\d+)>")  # where picture 3 stands in a text
+_LONGEST_LIST = 20_000  # characters of a list that is written as text
+
+
+def as_row(row: Any) -> Row:
+    """The row, which is an object. Raises Unfit for what is none."""
+    if not isinstance(row, Mapping):
+        raise Unfit("malformed", "is no object.")
+    return row
+
+
+def text_in(row: Row, *fields: str) -> str:
+    """The first of the fields that holds text, stripped; a whole number counts as its digits. Raises Unfit where none
+    does."""
+    for field in fields:
+        value = row.get(field)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        if isinstance(value, float) and value.is_integer():
+            return str(int(value))
+        if isinstance(value, str) and value.strip():
+            return value.strip()
+    raise Unfit("malformed", f"has no text in the field `{'` or `'.join(fields)}`.")
+
+
+def list_in(value: Any) -> list[Any]:
+    """A list, also one that is written as Python or JSON text ("['a', 'b']"), read without running anything. Raises
+    Unfit for what is none."""
+    if isinstance(value, str):
+        if len(value) > _LONGEST_LIST:
+            raise Unfit("malformed", "has a list of options too long to be one.")
+        try:
+            value = ast.literal_eval(value)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError):
+                raise Unfit("malformed", f"has options that are no list: {str(value)[:60]!r}.") from None
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if not isinstance(value, list | tuple):
+        raise Unfit("malformed", "has options that are no list.")
+    return list(value)
+
+
+def options_in(value: Any) -> tuple[str, ...]:
+    """The options of a question: a list of texts, one in a list of its own, such a list written as text, or an object
+    {"A": ...} whose empty places are left out. Raises Unfit for anything else, and for an option without text."""
+    if isinstance(value, Mapping):
+        return lettered(value)
+    items = list_in(value)
+    if len(items) == 1 and isinstance(items[0], list | tuple):
+        items = list(items[0])
+    texts = [_option(item) for item in items]
+    if not texts or not all(texts):
+        raise Unfit("malformed", "has an option without text." if texts else "has no options.")
+    return tuple(texts)
+
+
+def lettered(options: Mapping[Any, Any]) -> tuple[str, ...]:
+    """The options of an object {"A": ..., "B": ...}, in the order of their letters from A on without a gap."""
+    present = {str(key).strip().upper(): _option(value) for key, value in options.items() if value is not None}
+    letters = string.ascii_uppercase[: len(present)]
+    if not present or sorted(present) != list(letters) or not all(present.values()):
+        raise Unfit(
+            "malformed", f"has the options {', '.join(sorted(present))[:60]}, which are not lettered from A on."
+        )
+    return tuple(present[letter] for letter in letters)
+
+
+def _option(value: Any) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Unfit("malformed", "has an option that is no text.")
+    return str(value)
+
+
+def letter_of(gold: Any, options: Sequence[str]) -> str:
+    """The letter of a gold that is a letter, with or without brackets, or an option's text. A text that stands twice
+    gives the first of both, which the verifier takes for either. Raises Unfit where it is neither."""
+    given = str(gold).strip() if isinstance(gold, str | int) and not isinstance(gold, bool) else ""
+    if not given:
+        raise Unfit("no gold", "has no gold.")
+    letters = string.ascii_uppercase[: len(options)]
+    texts = [normalise_option(option) for option in options]
+    bare = given.strip("()[]. ")
+    if len(bare) == 1 and bare in letters:
+        return bare
+    if normalise_option(given) in texts:
+        return letters[texts.index(normalise_option(given))]
+    raise Unfit("no gold", f"has the gold {given[:40]!r}, which is none of its {len(options)} options.")
+
+
+def letter_at(index: Any, options: Sequence[str]) -> str:
+    """The letter of the option with this number, counted from 0. Raises Unfit where there is none."""
+    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(options):
+        raise Unfit("no gold", f"has the gold {str(index)[:20]}, which is none of its {len(options)} options.")
+    return string.ascii_uppercase[index]
+
+
+def ask(
+    name: str,
+    question: str,
+    gold: str,
+    verifier: str,
+    *,
+    domain: str,
+    options: Sequence[str] = (),
+    pictures: Sequence[Image] | Mapping[int, Image] = (),
+    template: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Example:
+    """A question as the paper puts it: with options its multiple-choice prompt, without them the one for mathematics
+    (appendix C), unless `template` says otherwise.
+
+    Pictures of a list stand before the text, those of a mapping {3: ...} wherever text or option have "<image 3>", as
+    often as they do; one without a mark stands before the text. `name` is the example's id and, unless `tags` say
+    otherwise, its cluster. Raises Unfit where a mark has no picture, or question and picture are both missing.
+    """
+    if template is None:
+        template = prompts.MULTIPLE_CHOICE if options else prompts.MATHEMATICS
+    text = prompts.render(template, question, options)
+    if not question.strip() and not pictures:
+        raise Unfit("malformed", "has no question.")
+    n_pictures = len(pictures)
+    content: tuple[str | Image, ...]
+    content = _in_place(text, pictures) if isinstance(pictures, Mapping) else (*pictures, text)
+    return Example(
+        name,
+        (Message("user", content if n_pictures else text),),
+        gold,
+        verifier,
+        tuple(options),
+        tags={"domain": domain, "modality": "image" if n_pictures else "text", "cluster": name, **(tags or {})},
+    )
+
+
+def _in_place(text: str, pictures: Mapping[int, Image]) -> tuple[str | Image, ...]:
+    parts: list[str | Image] = []
+    at, shown = 0, set[int]()
+    for mark in MARK.finditer(text):
+        number = int(mark[1]) if len(mark[1]) < 4 else -1
+        if number not in pictures:
+            raise Unfit("image", f"has the mark {mark[0][:20]} but no such picture.")
+        parts += [text[at : mark.start()], pictures[number]]
+        at = mark.end()
+        shown.add(number)
+    parts.append(text[at:])
+    unmarked = [picture for number, picture in sorted(pictures.items()) if number not in shown]
+    return tuple(part for part in (*unmarked, *parts) if part)
+
+
+def of_training_set(
+    to_example: Callable[[Any, str, Mapping[str, Any], str], Example],
+    template: str = prompts.MATHEMATICS,
+    options: Mapping[str, Any] | None = None,
+) -> Callable[[Any, str, Pictures], Example]:
+    """The loader of a training set (an entry of DATASETS) as one of a benchmark, asked with another prompt."""
+    return lambda row, name, pictures: to_example(row, name, options or {}, template)

@@ -1,0 +1,46 @@
+"""What a suite asks: the examples of its benchmarks under an image control, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xreasoner.config import EvalSpec, ImageControl
+from xreasoner.errors import RecipeError
+from xreasoner.eval.benchmarks import suite_benchmarks, suite_limit, suite_names
+from xreasoner.eval.controls import apply_control
+from xreasoner.types import Example
+from xreasoner.verify.verifiers import check_golds
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """The examples, the names of the benchmarks whose numbers they give, and what is to be told of each that is read
+    (Benchmark.about, with the parts of a benchmark under its name)."""
+
+    examples: list[Example]
+    names: frozenset[str]
+    about: Mapping[str, Any]
+
+
+def load_suite(suite: str, spec: EvalSpec, control: ImageControl, limit: int | None, images: Path, seed: int) -> Suite:
+    """What `suite` asks under an image control. Raises RecipeError for an unknown suite or one without pictures,
+    DataError for what cannot be read."""
+    examples: list[Example] = []
+    about: dict[str, Any] = {}
+    for benchmark in suite_benchmarks(suite):
+        if control == "real":
+            loaded = benchmark.examples(spec.split, images, limit or spec.limit or suite_limit(suite))
+        else:
+            share = limit or (spec.controls.limit if spec.controls else None) or suite_limit(suite)
+            loaded = benchmark.control_examples(spec.split, images, share)
+        if benchmark.questions is None:
+            check_golds(loaded.examples)
+        else:
+            about[benchmark.name] = benchmark.about(loaded)
+        examples += apply_control(loaded.examples, control, images, seed)
+    if not examples:
+        raise RecipeError(f"The suite `{suite}` has no pictures for the control `{control}`: leave that control out.")
+    return Suite(examples, suite_names(suite), about)
