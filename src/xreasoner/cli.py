@@ -110,7 +110,7 @@ def _report(runs: list[Path], folder: Path | None = None, each: bool = True) -> 
 
 @app.command(name="eval")
 def evaluate(
-    model: Annotated[str, typer.Argument(help="a VLM's folder, a hub id, or a name at --endpoint")],
+    model: Annotated[str, typer.Argument(help="a VLM's folder, a hub id, micro, or a name at --endpoint")],
     suite: Annotated[str, typer.Option(help="a suite of benchmarks, such as micro")] = "micro",
     image: ImageOption = "real",
     limit: Annotated[int | None, typer.Option(min=1, help="problems a cell, at most")] = None,
@@ -173,7 +173,7 @@ def _memory_estimates(recipe: Any, tokenizer: Any) -> list[Any]:
     from xreasoner.plan.machine import machine_of
 
     plan = make_plan(recipe, machine_of(recipe.launch, None, None), tokenizer)
-    return [Estimate(stage.name, stage.peak.total, plan.machine.usable) for stage in plan.stages]
+    return [Estimate(s.name, s.peak.total, plan.machine.usable, s.peak.lacks) for s in plan.stages]
 
 
 @app.command()

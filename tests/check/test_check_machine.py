@@ -84,11 +84,17 @@ def test_memory_against_the_plan(found):
             Estimate("sft", 90 * GIB, 80 * GIB),
             Estimate("rl", 40 * GIB, 80 * GIB),
             Estimate("evaluation", 2**20, GIB),
+            Estimate("served", 2**20, GIB, vllm_lacks_bytes=2 * GIB),
         ]
 
     told = found("memory", estimates=estimates)
     assert [(state, text) for _, state, text in told] == [
         ("failed", f"`sft` about 90.0 GiB of 80.0 GiB {machine.SMALLER}"),
+        (
+            "failed",
+            "`served` about 1.0 MiB, but vLLM's share is 2.0 GiB too small for its weights and one row raise "
+            "`launch.vllm.memory_share`, or see `xreasoner plan`",
+        ),
         ("ok", "`rl` about 40.0 GiB, `evaluation` about 1.0 MiB, which fits "),
     ]
     assert found("memory")[0][1:] == ("warning", "not estimated: see `xreasoner plan` ")

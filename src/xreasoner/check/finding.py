@@ -48,11 +48,13 @@ def failed(what: str, mend: str = "") -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a plan says of one stage, and of the evaluation: bytes at the peak of one device, and what it has."""
+    """What a plan says of one stage, and of the evaluation: bytes at the peak of one device, what it has, and what
+    vLLM's share of it lacks."""
 
     stage: str
     peak_bytes: int
     device_bytes: int
+    vllm_lacks_bytes: int = 0
 
 
 Estimates = Callable[[Recipe, Any], list[Estimate]]  # of a recipe and the base's tokenizer

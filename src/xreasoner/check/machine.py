@@ -71,6 +71,9 @@ def check_memory(context: Context) -> Iterator[Finding]:
         told = f"`{estimate.stage}` about {size(estimate.peak_bytes)}"
         if estimate.peak_bytes > estimate.device_bytes:
             yield failed(f"{told} of {size(estimate.device_bytes)}", SMALLER)
+        elif estimate.vllm_lacks_bytes:
+            lacking = f"vLLM's share is {size(estimate.vllm_lacks_bytes)} too small for its weights and one row"
+            yield failed(f"{told}, but {lacking}", "raise `launch.vllm.memory_share`, or see `xreasoner plan`")
         else:
             fit.append(told)
     if fit:
