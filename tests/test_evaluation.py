@@ -254,11 +254,15 @@ def test_the_packaged_base_by_its_name(pictured: None, tmp_path: Path, monkeypat
 
     def opened(folder: Path, *rest: Any, **more: Any) -> Any:
         asked.append(folder)
-        return ScriptedSampler(lambda prompt: "</think> <answer>1</answer>")
+        sampler: Any = ScriptedSampler(lambda prompt: "</think> <answer>1</answer>")
+        sampler.dtype, sampler.pixel_bounds = "bfloat16", (784, 50176)
+        return sampler
 
     monkeypatch.setattr("xreasoner.rollout.open.open_sampler", opened)
     evaluate_model("micro", "own", "real", None, 1, tmp_path / "out")
     assert asked == [MICRO]
+    means = {"rollout": "local", "dtype": "bfloat16", "min_pixels": 784, "max_pixels": 50176}
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["means"] == means
     cells = json.loads((tmp_path / "out" / "cells.json").read_text())
     assert {c["checkpoint"] for c in cells} == {"micro"}
 

@@ -312,10 +312,11 @@ def test_an_evaluation_depends_on_the_sampler_and_its_precision(
         return [{"n": 7}]
 
     monkeypatch.setattr("xreasoner.eval.task.evaluate", evaluate)
-    monkeypatch.setattr("xreasoner.rollout.open.open_sampler", lambda *_, **__: SimpleNamespace(dtype="bfloat16"))
+    opened = SimpleNamespace(dtype="bfloat16", pixel_bounds=(784, 50176))
+    monkeypatch.setattr("xreasoner.rollout.open.open_sampler", lambda *_, **__: opened)
     run_dir = RunDir.create(tmp_path / "run", load("launch.rollout=vllm"))
     execute(run_dir, Step("eval-base", "eval", (), "inputs"))
-    means = {"rollout": "vllm", "dtype": "bfloat16"}
+    means = {"rollout": "vllm", "dtype": "bfloat16", "min_pixels": 784, "max_pixels": 50176}
     assert [how["means"] for how in asked] == [means]
     manifest = run_dir.job("eval-base").manifest()
     assert manifest is not None

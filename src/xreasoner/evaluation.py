@@ -57,11 +57,11 @@ class Asked:
 @dataclass(frozen=True)
 class Model:
     """A model about to be evaluated: its name in tables, a hash of it, how to open it, and what else its answers depend
-    on."""
+    on: what a person chose (`means`) and, once it is open, what the model and its sampler are like."""
 
     label: str
     weights: str
-    open: Callable[[], Sampler]
+    open: Callable[[], tuple[Sampler, dict[str, Any]]]
     means: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -127,11 +127,13 @@ def evaluate_model(
             folder.mkdir(parents=True, exist_ok=True)
         stack.enter_context(disk_guard(folder))
         stack.enter_context(lock_folder(folder))
-        write_json(folder / "evaluation.json", {"model": name, "image": image, **spec.model_dump(), "means": means})
         from xreasoner.eval.task import REFUSED, evaluate
 
+        sampler, more = about.open()
+        means |= more
+        write_json(folder / "evaluation.json", {"model": name, "image": image, **spec.model_dump(), "means": means})
         cells = evaluate(
-            about.open(),
+            sampler,
             checkpoint=about.label,
             suite=suite,
             spec=spec,
@@ -167,10 +169,11 @@ def _local(name: str, folder: Path, asked: Asked, bounds: Bounds) -> Model:
     family_of(folder)
     launch = LaunchSpec(rollout=asked.rollout)  # type: ignore[arg-type]
 
-    def load() -> Sampler:
-        from xreasoner.rollout.open import open_sampler
+    def load() -> tuple[Sampler, dict[str, Any]]:
+        from xreasoner.rollout.open import means_of, open_sampler
 
-        return open_sampler(folder, launch, max_pixels=bounds[1], min_pixels=bounds[0])
+        sampler = open_sampler(folder, launch, max_pixels=bounds[1], min_pixels=bounds[0])
+        return sampler, means_of(sampler, launch)
 
     return Model(label(name), folder_hash(folder), load, {} if asked.rollout == "local" else {"rollout": asked.rollout})
 
@@ -197,7 +200,7 @@ def _served(name: str, asked: Asked, bounds: Bounds, stack: ExitStack) -> Model:
     if tokenizer:
         means["tokenizer"] = folder_hash(tokenizer, (".json", ".jinja"))[:16]
     digest = hashlib.sha256(json.dumps([asked.endpoint, name]).encode()).hexdigest()
-    return Model(label(name), digest, lambda: sampler, means, sampler.found.notes)
+    return Model(label(name), digest, lambda: (sampler, {}), means, sampler.found.notes)
 
 
 def label(name: str) -> str:

@@ -113,7 +113,7 @@ def _pictures(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
 
 def _evaluate(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
     from xreasoner.eval.task import evaluate
-    from xreasoner.rollout.open import open_sampler
+    from xreasoner.rollout.open import means_of, open_sampler
 
     recipe = run_dir.recipe
     checkpoint = step.name.removeprefix(EVAL).removesuffix(CONTROLS_SUFFIX)
@@ -124,8 +124,7 @@ def _evaluate(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
     else:
         with run_dir.job(model).model_guard() as made:
             sampler = open_sampler(made / "vlm", recipe.launch, recipe.model.max_pixels)
-    # Another sampler or precision gives other answers: an evaluation that was broken off does not go on with those.
-    means = {"rollout": recipe.launch.rollout, "dtype": sampler.dtype}
+    means = means_of(sampler, recipe.launch)  # an evaluation that was broken off does not go on with answers of others
     cells: list[dict[str, Any]] = []
     for control in controls.images if controls else ("real",):
         cells += evaluate(

@@ -44,6 +44,12 @@ class Encoder:
         self._kept: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}  # least recently used first
         self._kept_bytes = 0
 
+    @property
+    def pixel_bounds(self) -> tuple[int, int] | None:
+        """The least and the most pixels that pictures are resized to; None for a model without eyes."""
+        size = getattr(self._image_processor, "size", None)
+        return (int(size["shortest_edge"]), int(size["longest_edge"])) if size else None
+
     def __call__(self, prompt: Prompt) -> Encoded:
         """Raises DataError where the pictures do not fit the model or cannot be read."""
         images = tuple(image.path for message in prompt.messages for image in message.images)

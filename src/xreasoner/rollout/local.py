@@ -91,6 +91,11 @@ class LocalSampler:
         """The precision that the model computes in, such as "bfloat16"."""
         return str(self.model.dtype).removeprefix("torch.")
 
+    @property
+    def pixel_bounds(self) -> tuple[int, int] | None:
+        """The least and the most pixels that pictures are resized to; None for a model without eyes."""
+        return self._encode.pixel_bounds
+
     def prompt_ids(self, prompt: Prompt) -> tuple[int, ...]:
         """The ids that completions of `prompt` continue, prefix included."""
         return self._encode(prompt).ids

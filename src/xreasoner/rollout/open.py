@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xreasoner.config import LaunchSpec
 from xreasoner.errors import RecipeError
@@ -41,3 +41,10 @@ def open_sampler(
     from xreasoner.rollout.local import LocalSampler
 
     return LocalSampler.from_dir(folder, min_pixels=min_pixels, max_pixels=max_pixels)
+
+
+def means_of(sampler: LocalSampler | VllmSampler, launch: LaunchSpec) -> dict[str, Any]:
+    """What answers of a sampler depend on besides its weights, as JSON: another sampler, precision or size of pictures
+    gives other answers."""
+    low, high = sampler.pixel_bounds or (None, None)
+    return {"rollout": launch.rollout, "dtype": sampler.dtype, "min_pixels": low, "max_pixels": high}

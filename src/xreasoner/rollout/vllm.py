@@ -144,6 +144,11 @@ class VllmSampler:
         """The precision that the engine computes in, such as "bfloat16"."""
         return str(self._llm.llm_engine.model_config.dtype).removeprefix("torch.")
 
+    @property
+    def pixel_bounds(self) -> tuple[int, int] | None:
+        """The least and the most pixels that pictures are resized to; None for a model without eyes."""
+        return self._encode.pixel_bounds
+
     def prompt_ids(self, prompt: Prompt) -> tuple[int, ...]:
         """The ids that completions of `prompt` continue, prefix included."""
         return self._encode(prompt).ids
