@@ -9,7 +9,7 @@ from fractions import Fraction
 from xreasoner.verify.numbers import undelimited
 from xreasoner.verify.units import cut_unit
 
-_WORDS = [
+NUMBER_WORDS = [
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
 ]
@@ -66,8 +66,8 @@ def tidy(text: str) -> tuple[str, str]:
     text = " ".join(text.split())
     if _NOTHING.fullmatch(bare := _MACRO.sub(r"\1", text).strip(" .")):
         return r"\emptyset", ""
-    if bare.casefold() in _WORDS:
-        return str(_WORDS.index(bare.casefold())), unit
+    if bare.casefold() in NUMBER_WORDS:
+        return str(NUMBER_WORDS.index(bare.casefold())), unit
     recurring = _RECURRING.fullmatch(text)
     return (_recurring(*recurring.groups()) if recurring else text), unit
 

@@ -18,6 +18,7 @@ from xreasoner.verify.choice import same_choice
 from xreasoner.verify.extract import locate_answer
 from xreasoner.verify.mathematics import quick_mathematics, same_mathematics, same_mathematics_2dp
 from xreasoner.verify.numbers import same_number, same_number_1dp, same_number_2dp
+from xreasoner.verify.phrases import same_phrase
 from xreasoner.verify.pool import Job, Reply, run_jobs
 
 LIMIT_SECONDS = 5.0  # per answer, for verifiers that run in a process of their own
@@ -48,6 +49,7 @@ VERIFIERS: dict[str, Verifier] = {
     "number-1dp": Verifier(same_number_1dp),
     "number-2dp": Verifier(same_number_2dp),
     "choice": Verifier(same_choice),
+    "phrase": Verifier(same_phrase),
     "math": Verifier(same_mathematics, isolated=True, quick=quick_mathematics),
     "math-2dp": Verifier(same_mathematics_2dp, isolated=True, quick=partial(quick_mathematics, places=2)),
 }
