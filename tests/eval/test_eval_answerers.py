@@ -7,6 +7,7 @@ import string
 from pathlib import Path
 
 import pytest
+from fixture_medical import MEDICAL
 from fixture_text import TEXT
 
 from xreasoner.config import EvalSpec
@@ -16,7 +17,7 @@ from xreasoner.eval.task import evaluate
 from xreasoner.types import Completion
 from xreasoner.verify.choice import normalise_option
 
-FIXTURES = {**TEXT}
+FIXTURES = {**TEXT, **MEDICAL}
 READ = sorted(name for name, b in BENCHMARKS.items() if b.questions and not b.part_of)
 EPOCHS = 40  # of the one that guesses
 

@@ -17,6 +17,7 @@ from xreasoner.verify.choice import normalise_option
 
 Row = Mapping[str, Any]
 MARK = re.compile(r"<image ?(\d+)>")  # where picture 3 stands in a text
+_CHOICES = "Answer Choices:"
 _LONGEST_LIST = 20_000  # characters of a list that is written as text
 
 
@@ -41,19 +42,32 @@ def text_in(row: Row, *fields: str) -> str:
     raise Unfit("malformed", f"has no text in the field `{'` or `'.join(fields)}`.")
 
 
+def own_id(row: Row, name: str, *fields: str) -> str:
+    """The id of a question by the row's own, the first of the fields that holds one: "set-3" of the set's third row and
+    the own id "x7" give "set-x7". Without one it is `name`, which numbers the row."""
+    found = next((row[f] for f in fields if isinstance(row.get(f), str | int) and str(row[f]).strip()), None)
+    return name if found is None else f"{name.rpartition('-')[0]}-{str(found).strip()}"
+
+
+def tagged_by(row: Row, **fields: str) -> dict[str, str]:
+    """Tags from fields of a row: subject="category" takes the tag `subject` from `category`, where that is text."""
+    return {tag: row[f].strip() for tag, f in fields.items() if isinstance(row.get(f), str) and row[f].strip()}
+
+
+def without_choices(question: str) -> str:
+    """The question without the options that some sets also write at its end ("Answer Choices: (A) ... (B) ...").
+
+    >>> without_choices("Which?\\nAnswer Choices: (A) this (B) that")
+    'Which?'
+    """
+    asked, mark, choices = question.rpartition(_CHOICES)
+    return asked.rstrip() if mark and choices.lstrip().startswith("(A)") else question
+
+
 def list_in(value: Any) -> list[Any]:
     """A list, also one that is written as Python or JSON text ("['a', 'b']"), read without running anything. Raises
     Unfit for what is none."""
-    if isinstance(value, str):
-        if len(value) > _LONGEST_LIST:
-            raise Unfit("malformed", "has a list of options too long to be one.")
-        try:
-            value = ast.literal_eval(value)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
-                raise Unfit("malformed", f"has options that are no list: {str(value)[:60]!r}.") from None
+    value = _written_out(value)
     if hasattr(value, "tolist"):
         value = value.tolist()
     if not isinstance(value, list | tuple):
@@ -62,17 +76,39 @@ def list_in(value: Any) -> list[Any]:
 
 
 def options_in(value: Any) -> tuple[str, ...]:
-    """The options of a question: a list of texts, one in a list of its own, such a list written as text, or an object
-    {"A": ...} whose empty places are left out. Raises Unfit for anything else, and for an option without text."""
+    """The options of a question: a list of texts, one in a list of its own, an object {"A": ...} whose empty places are
+    left out, a list of {"key": "A", "value": ...}, or one of these written as Python or JSON text. Raises Unfit for
+    anything else, and for an option without text."""
+    value = _written_out(value)
     if isinstance(value, Mapping):
         return lettered(value)
     items = list_in(value)
     if len(items) == 1 and isinstance(items[0], list | tuple):
         items = list(items[0])
+    if items and all(isinstance(item, Mapping) and "key" in item for item in items):
+        by_letter = {str(item["key"]): item.get("value") for item in items}
+        if len(by_letter) < len(items):
+            raise Unfit("malformed", "has two options of one letter.")
+        return lettered(by_letter)
     texts = [_option(item) for item in items]
     if not texts or not all(texts):
         raise Unfit("malformed", "has an option without text." if texts else "has no options.")
     return tuple(texts)
+
+
+def _written_out(value: Any) -> Any:
+    """The value, or what a text says that is one in Python or JSON. Raises Unfit for a text that is neither."""
+    if not isinstance(value, str):
+        return value
+    if len(value) > _LONGEST_LIST:
+        raise Unfit("malformed", "has a list of options too long to be one.")
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            raise Unfit("malformed", f"has options that are no list: {value[:60]!r}.") from None
 
 
 def lettered(options: Mapping[Any, Any]) -> tuple[str, ...]:
@@ -110,6 +146,17 @@ def letter_of(gold: Any, options: Sequence[str]) -> str:
     raise Unfit("no gold", f"has the gold {given[:40]!r}, which is none of its {len(options)} options.")
 
 
+def letter_agreeing(gold: Any, text: Any, options: Sequence[str]) -> str:
+    """`letter_of` a gold whose text a row holds, too. Raises Unfit where that is the text of another option; a text
+    that is none of them says nothing."""
+    letter = letter_of(gold, options)
+    texts = [normalise_option(option) for option in options]
+    told = normalise_option(text) if isinstance(text, str) else ""
+    if told in texts and texts[string.ascii_uppercase.index(letter)] != told:
+        raise Unfit("malformed", f"has the gold {letter} at odds with the option that it gives as the answer's text.")
+    return letter
+
+
 def letter_at(index: Any, options: Sequence[str]) -> str:
     """The letter of the option with this number, counted from 0. Raises Unfit where there is none."""
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(options):
@@ -134,8 +181,13 @@ def ask(
 
     Pictures of a list stand before the text, those of a mapping {3: ...} wherever text or option have "<image 3>", as
     often as they do; one without a mark stands before the text. `name` is the example's id and, unless `tags` say
-    otherwise, its cluster. Raises Unfit where a mark has no picture, or question and picture are both missing.
+    otherwise, its cluster. Raises Unfit where a mark has no picture, question and picture are both missing, or there
+    is one option, or more of them than letters.
     """
+    if len(options) > len(string.ascii_uppercase):
+        raise Unfit("malformed", f"has {len(options)} options, more than there are letters.")
+    if len(options) == 1:
+        raise Unfit("malformed", "has a single option, which is no choice.")
     if template is None:
         template = prompts.MULTIPLE_CHOICE if options else prompts.MATHEMATICS
     text = prompts.render(template, question, options)
