@@ -5,10 +5,12 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from inspect_ai.model import ModelOutput, ModelUsage
 
 sys.path.insert(0, str(Path(__file__).parent / "rollout"))
 sys.path.insert(0, str(Path(__file__).parent / "model"))
@@ -23,8 +25,9 @@ from xreasoner.evaluation import Asked, Model, default_spec, evaluate_model, fol
 from xreasoner.model.hub import MICRO
 from xreasoner.model.presets import preset_of
 from xreasoner.prompts import TRAINING, render
-from xreasoner.rollout import served
+from xreasoner.rollout import provided, served
 from xreasoner.rollout.endpoint import Patience
+from xreasoner.rollout.inspect_model import InspectModel
 from xreasoner.rollout.scripted import ScriptedSampler
 from xreasoner.types import Example, Image, Message
 
@@ -265,6 +268,28 @@ def test_the_packaged_base_by_its_name(pictured: None, tmp_path: Path, monkeypat
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["means"] == means
     cells = json.loads((tmp_path / "out" / "cells.json").read_text())
     assert {c["checkpoint"] for c in cells} == {"micro"}
+
+
+def test_a_model_of_a_provider_stands_in_the_same_table(
+    pictured: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inspect's own mock of a provider says the same to everything."""
+
+    def says(*_: Any) -> Any:
+        output = ModelOutput.from_content("mockllm/model", "<answer>1</answer>")
+        output.usage = ModelUsage(output_tokens=5)
+        return output
+
+    monkeypatch.setattr(provided, "InspectModel", partial(InspectModel, custom_outputs=says))
+    evaluate_model("inspect/mockllm/model", "own", "real", None, 1, tmp_path / "out")
+    cells = json.loads((tmp_path / "out" / "cells.json").read_text())
+    assert {(c["checkpoint"], c["no_answer_rate"], c["mean_tokens"]) for c in cells} == {("model", 0.0, 5.0)}
+    about = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert about["means"] == {"provider": "mockllm/model", "protocol": "whole replies"}
+    assert "no thoughts are closed by force there" in capsys.readouterr().out
+    asked = Asked(endpoint="http://localhost:1/v1")
+    with pytest.raises(RecipeError, match="leave --endpoint and --rollout out"):
+        evaluate_model("inspect/mockllm/model", "own", "real", None, 1, tmp_path / "out", asked)
 
 
 def test_a_server_that_refuses_all(serve: Any, pictured: None, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def _report(runs: list[Path], folder: Path | None = None, each: bool = True) -> 
 
 @app.command(name="eval")
 def evaluate(
-    model: Annotated[str, typer.Argument(help="a VLM's folder, a hub id, micro, or a name at --endpoint")],
+    model: Annotated[str, typer.Argument(help="folder, hub id, micro, name at --endpoint, or inspect/PROVIDER/MODEL")],
     suite: Annotated[str, typer.Option(help="a suite of benchmarks, such as micro")] = "micro",
     image: ImageOption = "real",
     limit: Annotated[int | None, typer.Option(min=1, help="problems a cell, at most")] = None,

@@ -22,11 +22,13 @@ from xreasoner.model.families import family_of
 from xreasoner.model.folder import model_name
 from xreasoner.model.hub import MICRO, resolve_base, resolve_model
 from xreasoner.model.presets import Preset, preset_of
+from xreasoner.rollout.reply import OneByOne
 from xreasoner.runs import folder_hash
 from xreasoner.types import Sampler
 
 Bounds = tuple[int | None, int | None]  # least and most pixels of a picture
 _ROLLOUTS = ("local", "vllm")
+INSPECT = "inspect/"  # begins the name of a model of one of Inspect AI's providers
 _SHOWN = 3  # refused questions that are named on the screen
 
 
@@ -61,7 +63,7 @@ class Model:
 
     label: str
     weights: str
-    open: Callable[[], tuple[Sampler, dict[str, Any]]]
+    open: Callable[[], tuple[Sampler | OneByOne, dict[str, Any]]]
     means: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -97,8 +99,8 @@ def evaluate_model(
     asked: Asked = Asked(),
 ) -> None:
     """Evaluates a VLM with forced exit and prints its cells; logs, samples and evaluation.json (how it was asked) go to
-    `out`. `model` is a folder, a hub id, "micro" for the base that comes with the package, or a name at
-    `asked.endpoint`.
+    `out`. `model` is a folder, a hub id, "micro" for the base that comes with the package, a name at
+    `asked.endpoint`, or inspect/PROVIDER/MODEL.
 
     Raises:
         RunError: another process is evaluating into `out`, or it cannot be written; questions that got no reply.
@@ -112,11 +114,15 @@ def evaluate_model(
     console = Console()
     with ExitStack() as stack:
         status = stack.enter_context(console.status("loading"))
-        found = None if asked.endpoint else resolve_base(str(model))
+        provided = str(model).startswith(INSPECT)
+        found = None if asked.endpoint or provided else resolve_base(str(model))
         name = str(model) if found in (None, MICRO) else model_name(found)
         preset = preset_of(name, asked.preset)
         bounds = pixels(asked, preset)
-        about = _served(name, asked, bounds, stack) if found is None else _local(name, found, asked, bounds)
+        if found is not None:
+            about = _local(name, found, asked, bounds)
+        else:
+            about = _provided(name, asked, bounds) if provided else _served(name, asked, bounds, stack)
         means = about.means | ({"preset": preset.name} if preset else {})
         if bounds[1] is not None:
             means |= {"min_pixels": bounds[0], "max_pixels": bounds[1]}
@@ -201,6 +207,18 @@ def _served(name: str, asked: Asked, bounds: Bounds, stack: ExitStack) -> Model:
         means["tokenizer"] = folder_hash(tokenizer, (".json", ".jinja"))[:16]
     digest = hashlib.sha256(json.dumps([asked.endpoint, name]).encode()).hexdigest()
     return Model(label(name), digest, lambda: (sampler, {}), means, sampler.found.notes)
+
+
+def _provided(name: str, asked: Asked, bounds: Bounds) -> Model:
+    from xreasoner.rollout.provided import NOTE, ProvidedSampler
+
+    if asked.endpoint or asked.rollout != "local":
+        raise RecipeError(f"{name} is asked at its provider: leave --endpoint and --rollout out.")
+    low, high = bounds
+    sampler = ProvidedSampler(name.removeprefix(INSPECT), at_once=asked.at_once, min_pixels=low, max_pixels=high)
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    means = {"provider": name.removeprefix(INSPECT), "protocol": "whole replies"}
+    return Model(label(name), digest, lambda: (sampler, {}), means, (NOTE,))
 
 
 def label(name: str) -> str:

@@ -17,7 +17,7 @@ from served_model import Abilities, ModelServer, tiny
 from xreasoner.errors import DataError, ModelError
 from xreasoner.rollout import served
 from xreasoner.rollout.endpoint import Patience
-from xreasoner.rollout.reply import NoReply
+from xreasoner.rollout.reply import GivingUp, NoReply
 from xreasoner.rollout.served import ServedSampler
 from xreasoner.types import Message, Prompt, SamplingParams
 
@@ -220,7 +220,7 @@ def test_the_key_is_in_no_text(code: int, monkeypatch: pytest.MonkeyPatch, capfd
 
 
 def test_a_server_that_is_gone_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(served, "_GIVE_UP", 3)
+    monkeypatch.setattr(served, "GivingUp", lambda: GivingUp(3))
     with scripted(lambda request: status(500)) as server, sampler_of(server, at_once=1) as sampler:
         for i in range(5):
             with pytest.raises(NoReply if i < 3 else ModelError):

@@ -25,8 +25,7 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from xreasoner.errors import UserError
-from xreasoner.rollout.reply import NoReply
-from xreasoner.rollout.served import ServedSampler
+from xreasoner.rollout.reply import NoReply, OneByOne
 from xreasoner.types import Completion, Example, Image, Message, Prompt, Sampler, SamplingParams
 
 _IMAGE = "image_path"
@@ -45,7 +44,7 @@ class Forwarder:
     more.
     """
 
-    def __init__(self, sampler: ServedSampler, params: SamplingParams) -> None:
+    def __init__(self, sampler: OneByOne, params: SamplingParams) -> None:
         self.failure: Exception | None = None
         self.unanswered = ""
         self._sampler, self._params = sampler, params

@@ -34,8 +34,7 @@ from xreasoner.eval.provider import BATCH, Batcher, Forwarder, sampler_model, to
 from xreasoner.eval.suite import load_suite
 from xreasoner.files import write_atomic, write_json
 from xreasoner.prompts import THINK_OPEN
-from xreasoner.rollout.reply import NoReply
-from xreasoner.rollout.served import ServedSampler
+from xreasoner.rollout.reply import NoReply, OneByOne
 from xreasoner.types import Example, Sampler, SamplingParams, Verdict
 from xreasoner.verify.verifiers import VERIFIERS, verify, verify_many
 
@@ -47,7 +46,7 @@ Found = tuple[EvalLogInfo, EvalLog, list[EvalSample]]
 
 
 def evaluate(
-    sampler: Sampler,
+    sampler: Sampler | OneByOne,
     *,
     checkpoint: str,
     suite: str,
@@ -128,7 +127,7 @@ def evaluate(
         earlier(len(answered), min(sample.completed_at or "" for sample in answered)[:10])
     if found is None or found[1].status != "success" or len(rows) < total:
         batcher: Batcher | Forwarder
-        if isinstance(sampler, ServedSampler):
+        if isinstance(sampler, OneByOne):
             batcher = Forwarder(sampler, params)
         else:
             batcher = Batcher(sampler, params, expected=total - len(rows))

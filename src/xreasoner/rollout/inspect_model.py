@@ -12,7 +12,8 @@ from xreasoner.errors import ModelError
 from xreasoner.rollout.endpoint import PASSING, QUESTION, Patience
 from xreasoner.rollout.keys import all_secrets, excerpt, without
 from xreasoner.rollout.pace import Pace
-from xreasoner.rollout.reply import NoReply, Reply, reply, text_of
+from xreasoner.rollout.pictures import data_uri
+from xreasoner.rollout.reply import NoReply, Reply, plain, reply, text_of
 from xreasoner.types import Message
 
 _RETRIES = 6  # Inspect waits 3 s before the first, then twice as long each time
@@ -22,12 +23,23 @@ _MARKUP = re.compile(r"\[/?[a-z]+\]")
 
 class InspectModel:
     """Implements reply.Chat for `name`, such as "openai/gpt-4o" or "anthropic/claude-sonnet-4-5". `arguments` go to the
-    provider. Raises ModelError where Inspect knows no such provider, or the provider's package or key is missing."""
+    provider, pictures are resized to between so many pixels. Raises ModelError where Inspect knows no such provider, or
+    the provider's package or key is missing."""
 
-    def __init__(self, name: str, *, at_once: int = 8, per_minute: float | None = None, **arguments: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        at_once: int = 8,
+        per_minute: float | None = None,
+        min_pixels: int | None = None,
+        max_pixels: int | None = None,
+        **arguments: Any,
+    ) -> None:
         from inspect_ai.model import GenerateConfig, get_model
 
         self.name = name
+        self._bounds = min_pixels, max_pixels
         self._pace = Pace(per_minute)
         config = GenerateConfig(max_connections=at_once, max_retries=_RETRIES)
         try:
@@ -42,7 +54,8 @@ class InspectModel:
         await self._model.api.aclose()
 
     async def chat(self, messages: Sequence[Message], *, max_tokens: int, temperature: float, seed: int) -> Reply:
-        """One reply of at most `max_tokens`, thoughts included. Raises as reply.Chat says."""
+        """One reply of at most `max_tokens`, thoughts included. Raises as reply.Chat says, and DataError where a
+        picture cannot be read."""
         from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser, GenerateConfig
 
         kinds = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
@@ -53,17 +66,29 @@ class InspectModel:
             seed=seed & 0x7FFFFFFF,  # what every provider's integers hold
             attempt_timeout=round(limit_seconds),
         )
+        asked = [kinds[m.role](content=self._content(m)) for m in messages]
         await self._pace.turn()
         try:
             async with asyncio.timeout(limit_seconds * _TRIES_OF_TIME):
-                output = await self._model.generate(
-                    [kinds[m.role](content=text_of(m)) for m in messages], config=config
-                )
+                output = await self._model.generate(asked, config=config)
         except TimeoutError:
             raise NoReply("no reply in time") from None
         except Exception as error:  # each provider has its own
             raise self._failure(error) from None
         return _reply(output)
+
+    def _content(self, message: Message) -> Any:
+        """Text as it is; pictures as data, resized to the bounds."""
+        from inspect_ai.model import ContentImage, ContentText
+
+        if not message.images:
+            return text_of(message)
+        return [
+            ContentText(text=plain(part))
+            if isinstance(part, str)
+            else ContentImage(image=data_uri(part.path, *self._bounds))
+            for part in message.content
+        ]
 
     def _failure(self, error: Exception) -> Exception:
         status = getattr(error, "status_code", None)

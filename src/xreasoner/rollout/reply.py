@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from xreasoner.errors import ModelError
 from xreasoner.prompts import THINK_CLOSE, THINK_OPEN
-from xreasoner.types import Completion, Exit, Message, Stop
+from xreasoner.types import Completion, Exit, Message, Prompt, SamplingParams, Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,39 @@ class NoReply(Exception):
     def __init__(self, reason: str, refused: bool = False) -> None:
         super().__init__(reason)
         self.reason, self.refused = reason, refused
+
+
+@runtime_checkable
+class OneByOne(Protocol):
+    """A model outside of this process that completes prompts, each as it comes."""
+
+    async def complete(self, prompt: Prompt, params: SamplingParams, j: int = 0) -> Completion:
+        """Completion `j` of one prompt. Raises NoReply where this question stays without a reply, ModelError where no
+        question would get one."""
+        ...
+
+
+class GivingUp:
+    """Ends the asking when so many questions in a row stay without a reply that is not a refusal: what answers is
+    gone."""
+
+    def __init__(self, in_a_row: int = 32) -> None:
+        self._most, self._in_a_row = in_a_row, 0
+        self._gone: ModelError | None = None
+
+    def check(self) -> None:
+        """Raises ModelError once the model is given up."""
+        if self._gone:
+            raise self._gone
+
+    def count(self, none: NoReply | None) -> None:
+        """Counts a question that got a reply (None), or none."""
+        self._in_a_row = 0 if none is None or none.refused else self._in_a_row + 1
+        if none is not None and self._in_a_row >= self._most:
+            self._gone = ModelError(
+                f"The server has left {self._most} questions in a row without a reply ({none.reason}): see to it, and "
+                "run the same command again."
+            )
 
 
 class Chat(Protocol):

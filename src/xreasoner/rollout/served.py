@@ -24,18 +24,18 @@ from xreasoner.rollout.encode import Encoder
 from xreasoner.rollout.endpoint import PATIENCE, Endpoint, Patience
 from xreasoner.rollout.forced_exit import ForcedExit, check_params, end_ids
 from xreasoner.rollout.probe import Found, Protocol, probe
-from xreasoner.rollout.reply import NoReply
+from xreasoner.rollout.reply import GivingUp, NoReply
 from xreasoner.rollout.seeds import derive
 from xreasoner.rollout.ways import Budget, Chat, Completions, Files, Said
 from xreasoner.types import Completion, Exit, Prompt, SamplingParams, Stop
 
-_GIVE_UP = 32  # questions in a row without a reply: the server is gone
 _FEWEST = 16  # thoughts may take this many times fewer tokens when they are read than when they were sampled
 T = TypeVar("T")
 
 
 class ServedSampler:
-    """Implements types.Sampler for one model at `url` ("http://localhost:8000/v1"), `at_once` questions at a time.
+    """Implements types.Sampler and reply.OneByOne for one model at `url` ("http://localhost:8000/v1"), `at_once`
+    questions at a time.
 
     `tokenizer` is a folder with the model's tokenizer and chat template: with it, questions without pictures go as raw
     completions where the server takes them, in ids where it gives ids. Others go as chat, whose last turn is continued
@@ -66,8 +66,7 @@ class ServedSampler:
         self._loop = asyncio.new_event_loop()  # of its own, for an evaluation has one already
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         self._gate = asyncio.Semaphore(at_once)
-        self._in_a_row = 0
-        self._gone: ModelError | None = None
+        self._giving_up = GivingUp()
         completions = None if files is None else Completions(endpoint=self._endpoint, files=files)
         chat = Chat(endpoint=self._endpoint, min_pixels=min_pixels, max_pixels=max_pixels)
         try:
@@ -119,19 +118,13 @@ class ServedSampler:
 
     async def _one(self, prompt: Prompt, params: SamplingParams, j: int) -> Completion:
         async with self._gate:
-            if self._gone:
-                raise self._gone
+            self._giving_up.check()
             try:
                 done = await self._ask(prompt, params, derive(params.seed, prompt.seed, j))
             except NoReply as none:
-                self._in_a_row = 0 if none.refused else self._in_a_row + 1
-                if self._in_a_row >= _GIVE_UP:
-                    self._gone = ModelError(
-                        f"The server has left {_GIVE_UP} questions in a row without a reply ({none.reason}): see to "
-                        "it, and run the same command again."
-                    )
+                self._giving_up.count(none)
                 raise
-            self._in_a_row = 0
+            self._giving_up.count(None)
             return done
 
     async def _ask(self, prompt: Prompt, params: SamplingParams, seed: int) -> Completion:
