@@ -113,8 +113,9 @@ def _written_out(value: Any) -> Any:
 
 def lettered(options: Mapping[Any, Any]) -> tuple[str, ...]:
     """The options of an object {"A": ..., "B": ...}, in the order of their letters from A on without a gap."""
-    present = {str(key).strip().upper(): _option(value) for key, value in options.items() if value is not None}
-    letters = string.ascii_uppercase[: len(present)]
+    given = [(str(key).strip().upper(), _option(value)) for key, value in options.items() if value is not None]
+    present = dict(given)
+    letters = string.ascii_uppercase[: len(given)]  # two of one letter leave a gap
     if not present or sorted(present) != list(letters) or not all(present.values()):
         raise Unfit(
             "malformed", f"has the options {', '.join(sorted(present))[:60]}, which are not lettered from A on."

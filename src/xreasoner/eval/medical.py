@@ -14,7 +14,6 @@ from xreasoner.eval.asking import (
     ask,
     letter_at,
     letter_of,
-    list_in,
     of_training_set,
     options_in,
     own_id,
@@ -80,12 +79,13 @@ def pubmedqa(row: Any, name: str, pictures: Pictures) -> Example:
     contexts = next((inside[f] for f in ("CONTEXTS", "Context", "context", "contexts") if inside.get(f)), None)
     if isinstance(contexts, Mapping):
         contexts = contexts.get("contexts")
-    told = [text for text in list_in(contexts) if isinstance(text, str) and text.strip()]
+    abstracts = contexts if isinstance(contexts, list) else []
+    told = [text.strip() for text in abstracts if isinstance(text, str) and text.strip()]
     if not told:
         raise Unfit("malformed", "has no abstract to answer from.")
     return ask(
         own_id(row, name, "pubid", "PMID", "pmid", "id"),
-        "\n\n".join([*(text.strip() for text in told), text_in(inside, "QUESTION", "Question", "question")]),
+        "\n\n".join([*told, text_in(inside, "QUESTION", "Question", "question")]),
         letter_of(_decision(inside), _PUBMEDQA_OPTIONS),
         "choice",
         domain="medicine",
