@@ -37,6 +37,7 @@ SURFACE = {
     "audit": ["--json", "--path", "name"],
     "check": ["--out", "overrides", "recipe"],
     "plan": ["--gpu", "--gpu-memory", "--gpus", "--json", "overrides", "recipe"],
+    "solvable": ["--out", "--rule", "evaluations"],
     "score": ["--out", "answers"],
     "distill": [
         "--answer-budget",

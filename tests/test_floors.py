@@ -14,7 +14,19 @@ FLOORS = [
     {"model"},
     {"rollout"},
     {"train", "eval", "distill", "micro.base", "report"},
-    {"pipeline", "preload", "display", "evaluation", "audit", "score", "distillation", "plan", "check", "chat"},
+    {
+        "pipeline",
+        "preload",
+        "display",
+        "evaluation",
+        "audit",
+        "score",
+        "solvable",
+        "distillation",
+        "plan",
+        "check",
+        "chat",
+    },
     {"cli"},
 ]
 # Within a floor, these stand on others of it: a run folder belongs to a recipe, the tags stand in prompts alone,
@@ -33,6 +45,7 @@ NO_TORCH = (
     "report",
     "display",
     "score",
+    "solvable",
     "cli",
 )
 HEAVY = {"torch", "transformers", "trl", "inspect_ai", "math_verify", "accelerate", "datasets", "peft"}

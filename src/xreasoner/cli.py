@@ -205,6 +205,22 @@ def score(
 
 
 @app.command()
+def solvable(
+    evaluations: Annotated[
+        list[Path], typer.Argument(help="folders of eval --image none, or of runs with that control")
+    ],
+    out: Annotated[Path, typer.Option(help="the JSON file of ids, for report --without")],
+    rule: Annotated[
+        str, typer.Option(help="always: in all samples, by one; majority: of samples and models")
+    ] = "always",
+) -> None:
+    """List the questions that models solve without their picture, so that a report can leave them out."""
+    from xreasoner.solvable import solvable_command
+
+    solvable_command(evaluations, rule, out, typer.echo)
+
+
+@app.command()
 def distill(
     name: Annotated[str, typer.Argument(help="a dataset whose questions the teacher answers")],
     teacher: Annotated[str, typer.Option(help="a folder, a hub id, a name at --endpoint, or inspect/PROVIDER/MODEL")],
