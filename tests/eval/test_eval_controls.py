@@ -3,7 +3,9 @@ import pytest
 
 from xreasoner.errors import DataError
 from xreasoner.eval.controls import apply_control
+from xreasoner.prompts import MATHEMATICS, MULTIPLE_CHOICE, TRAINING, render
 from xreasoner.types import Example, Image, Message
+from xreasoner.verify.verifiers import verify
 
 
 @pytest.fixture
@@ -63,3 +65,53 @@ def test_unreadable_picture(tmp_path):
     message = Message("user", (Image(str(tmp_path / "a.png")), "ask"))
     with pytest.raises(DataError, match=r"a\.png"):
         apply_control([Example("a", (message,), "1", "exact")], "blank", tmp_path)
+
+
+def of_benchmark(name, subject, *pictures):
+    content = (*(Image(p) for p in pictures), f"ask {name}")
+    tags = {"benchmark": "mmmu", "domain": "general", "modality": "image", "subject": subject, "cluster": name}
+    return Example(name, (Message("user", content),), "A", "choice", ("x", "y"), tags=tags)
+
+
+def test_questions_on_one_picture_never_keep_it():
+    """As in VQA-RAD: three questions on one picture and one on another."""
+    asked = [of_benchmark(f"q{i}", "chest", "a.png") for i in range(3)] + [of_benchmark("q3", "chest", "b.png")]
+    changed = {e.id: e.images[0].path for e in apply_control(asked, "shuffled", None)}
+    assert changed == {"q0": "b.png", "q1": "b.png", "q2": "b.png", "q3": "a.png"}
+
+
+def test_alone_of_its_subject_a_question_gets_pictures_of_the_benchmark():
+    asked = [
+        of_benchmark("q0", "law", "a.png", "b.png"),
+        *(of_benchmark(f"q{i}", "art", f"{i}.png") for i in (1, 2)),
+    ]
+    [first, *others] = apply_control(asked, "shuffled", None)
+    assert {i.path for i in first.images} == {"1.png", "2.png"}
+    assert [e.images[0].path for e in others] == ["2.png", "1.png"]
+    with pytest.raises(DataError, match="raise the limit"):
+        apply_control(asked[:1], "shuffled", None)
+
+
+def choice(options=("Yes", "No"), images=True):
+    text = render(MULTIPLE_CHOICE, "Is <image 1> flat?", options).partition("<image 1>")
+    content = (text[0], Image("a.png"), text[2]) if images else "".join(text)
+    return Example("q", (Message("user", content),), "B", "choice", options)
+
+
+def test_options_alone():
+    [shown] = apply_control([choice()], "options-only", None)
+    asked = "(The question is not shown. Choose the most plausible option.)"
+    assert shown.messages == (Message("user", render(MULTIPLE_CHOICE, asked, ("Yes", "No"))),)
+    assert (shown.id, shown.gold, shown.options) == ("q", "B", ("Yes", "No"))
+
+
+def test_the_question_alone():
+    [shown] = apply_control([choice()], "question-only", None)
+    assert shown.messages == (Message("user", render(TRAINING, "Is [picture 1] flat?")),)
+    assert verify(shown, "<answer>No</answer>").outcome == "correct"
+
+
+def test_text_controls_are_about_choices_alone():
+    free = Example("q", (Message("user", render(MATHEMATICS, "1 + 1?")),), "2", "number")
+    for control in ("options-only", "question-only"):
+        assert apply_control([free, choice(images=False)], control, None)[0].options == ("Yes", "No")

@@ -58,12 +58,13 @@ def _with_images(example: Example, change: Callable[[Image], Image | None]) -> E
 
 
 def _without(example: Example, hide_question: bool) -> Example:
-    """The example in text, its question hidden or its options left out."""
+    """The example in text, its question hidden or its options left out; without options it is asked with the prompt of
+    training, which speaks of none."""
     text = written(example)
     head = prompts.head_of(text)
     asked, _, options = text[len(head) :].rpartition(_OPTIONS)
-    shown = _HIDDEN + _OPTIONS + options if hide_question else asked
-    return replace(example, messages=(Message("user", head + shown),))
+    shown = head + _HIDDEN + _OPTIONS + options if hide_question else prompts.render(prompts.TRAINING, asked)
+    return replace(example, messages=(Message("user", shown),))
 
 
 def _blank(image: Image, images_dir: Path) -> Image:
@@ -87,11 +88,11 @@ def _swapped(examples: Sequence[Example], seed: int) -> _Donors:
     """
     groups: defaultdict[tuple[str | int, ...], list[Example]] = defaultdict(list)
     for example in examples:
-        alike = (example.tags.get(tag, "") for tag in ("benchmark", "domain", "modality", "steps", "subject"))
-        groups[*alike, len(example.images)].append(example)
+        named = ("domain", "modality", "steps") + (("benchmark", "subject") if "benchmark" in example.tags else ())
+        groups[*(example.tags.get(tag, "") for tag in named), len(example.images)].append(example)
     donors: _Donors = {}
     for key, group in groups.items():
-        sets = sorted({e.images for e in group}, key=lambda images: [i.path for i in images])
+        sets = list(dict.fromkeys(e.images for e in group))
         if len(sets) == 1:  # one problem, or several on one picture
             for example in group:
                 donors[example.id] = _elsewhere(example, examples, seed)
