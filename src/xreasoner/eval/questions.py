@@ -56,7 +56,7 @@ class Questions:
     In the folder, {split}.jsonl, .json or .parquet are the rows; without these, for the test split, the files that
     match one of `files` (glob patterns, for a copy of the repository as it is). Pictures that rows name are looked for
     in the folder and in the zip archives in it; on the Hub, in the files `beside` of the repository. `keep` chooses
-    rows.
+    rows. `choose` takes a fixed part of all examples, which it sees without their pictures; only those are looked at.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Questions:
     beside: tuple[str, ...] = ()
     keep: Callable[[Any], bool] = field(default=lambda row: True)
     folder: str = ""
+    choose: Callable[[Sequence[Example]], list[Example]] | None = None
 
     @property
     def home(self) -> Path:
@@ -100,23 +101,24 @@ class Questions:
         wanted: Callable[[Example], bool] = lambda example: True,
         choose: Callable[[Sequence[Example]], list[Example]] | None = None,
     ) -> Loaded:
-        """The questions that are `wanted`, or of these those that `choose` takes, which see the pictures of no example.
-        Pictures go into the folder `images`; None: into none, and examples only have their place.
+        """The questions that are `wanted`, or of these those that `self.choose` and then `choose` take, which see the
+        pictures of no example. Pictures go into the folder `images`; None: into none, and examples only have their
+        place.
 
         Raises:
             DataError: nothing can be read, or not one row of it can be asked.
         """
         self.check(split)
-        with self._opened(split) as (raw, beside, revision):
-            keep = Pictures(None if images is None or choose else images / self.name, beside)
-            examples, left_out = self._read(raw, keep, None)
+        choices = [choice for choice in (self.choose, choose) if choice is not None]
+        with self._opened(split, images is not None) as (raw, beside, revision):
+            kept = Pictures(None if images is None else images / (self.folder or self.name), beside)
+            examples, left_out = self._read(raw, kept if not choices else Pictures(None), None)
             examples = [e for e in examples if wanted(e)]
-            if choose is not None and examples:
-                examples = choose(examples)
-                chosen = {e.id for e in examples}
-                if images is not None and any(e.images for e in examples):
-                    examples, damaged = self._read(raw, Pictures(images / self.name, beside), chosen)
-                    left_out += damaged
+            for choice in choices:
+                examples = choice(examples) if examples else []
+            if choices and kept.kept and any(e.images for e in examples):
+                examples, damaged = self._read(raw, kept, {e.id for e in examples})
+                left_out = list(dict.fromkeys([*left_out, *damaged]))  # what is malformed, both times
         if images is not None:
             examples, unfit = _judged(examples)
             left_out += unfit
@@ -130,22 +132,25 @@ class Questions:
         return [bare_question(example) for example in self.read("test", None).examples]
 
     @contextmanager
-    def _opened(self, split: Split) -> Iterator[tuple[Raw, list[Path], str]]:
-        """The rows, where their pictures may lie, and which version of them it is."""
+    def _opened(self, split: Split, pictures: bool) -> Iterator[tuple[Raw, list[Path], str]]:
+        """The rows, where their `pictures` may lie if they are wanted, and which version of them it is."""
         files = self.local_files(split)
         with tempfile.TemporaryDirectory(prefix="xreasoner-") as folder:
             aside = Path(folder) / "raw.arrow"
             if files:
-                archives = sorted(self.home.rglob(f"*{_ARCHIVES}"))
-                yield open_files(files, aside, self.name), [self.home, *archives], _digest(files)
+                beside = [self.home, *sorted(self.home.rglob(f"*{_ARCHIVES}"))] if pictures else []
+                yield open_files(files, aside, self.name), beside, _digest(files)
                 return
             assert self.hub is not None
             raw = open_hub(self.hub, aside)
-            yield raw, [fetch_beside(self.hub, name) for name in self.beside], revision_of(self.hub)
+            beside = [fetch_beside(self.hub, name) for name in self.beside] if pictures else []
+            yield raw, beside, revision_of(self.hub)
 
     def _read(self, raw: Raw, pictures: Pictures, chosen: set[str] | None) -> tuple[list[Example], list[LeftOut]]:
-        """The examples of all rows, or of those whose ids are `chosen`."""
-        found: dict[str, Example] = {}
+        """The examples of all rows, or of those whose ids are `chosen`. Of two rows of one id the first counts, even
+        where nobody can look at its picture."""
+        found: list[Example] = []
+        seen: set[str] = set()
         left_out: list[LeftOut] = []
         blank = Pictures(None)
         for number, row in (pair for chunk in raw.chunks() for pair in chunk):
@@ -154,20 +159,21 @@ class Questions:
                     raise Unfit("malformed", row.detail)
                 if not self.keep(row):
                     continue
-                if chosen is not None and self._example(number, row, blank).id not in chosen:
+                example = self._example(number, row, blank)
+                if chosen is not None and example.id not in chosen:
                     continue
-                example = self._example(number, row, pictures)
-                if example.id in found:
+                if example.id in seen:
                     raise Unfit("duplicate", f"has the id {example.id[:80]!r} of an earlier row.")
-                found[example.id] = example
+                seen.add(example.id)
+                found.append(self._example(number, row, pictures) if pictures.kept else example)
             except Unfit as unfit:
                 left_out.append(LeftOut(raw.where(number), unfit.detail))
-            except (RecursionError, OverflowError, ValueError, TypeError, KeyError, AttributeError) as error:
+            except (RecursionError, ArithmeticError, ValueError, TypeError, LookupError, AttributeError) as error:
                 # Rows are untrusted, and whatever a loader did not think of is about this row alone.
                 left_out.append(
                     LeftOut(raw.where(number), f"is malformed ({type(error).__name__}: {str(error)[:80]}).")
                 )
-        return list(found.values()), left_out
+        return found, left_out
 
     def _example(self, number: int, row: Any, pictures: Pictures) -> Example:
         """With an id that no other benchmark has, and tagged with the benchmark's name."""
