@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fixture_medical import MEDICAL
+from fixture_multimodal import MULTIMODAL
 from fixture_text import TEXT
 
 from xreasoner.config import EvalSpec
@@ -17,7 +18,7 @@ from xreasoner.eval.task import evaluate
 from xreasoner.types import Completion
 from xreasoner.verify.choice import normalise_option
 
-FIXTURES = {**TEXT, **MEDICAL}
+FIXTURES = {**TEXT, **MEDICAL, **MULTIMODAL}
 READ = sorted(name for name, b in BENCHMARKS.items() if b.questions and not b.part_of)
 EPOCHS = 40  # of the one that guesses
 
@@ -98,7 +99,7 @@ def test_an_answerer_that_picks_at_random_scores_chance(name, measure):
     luck = random.Random(0)
 
     def pick(prompt, gold):
-        listed = re.findall(r"^([A-Z]): ", text_of(prompt).rpartition("Options:\n\n")[2], re.MULTILINE)
+        listed = re.findall(r"^([A-Z]): ", text_of(prompt).partition("Options:\n\n")[2], re.MULTILINE)
         return f"</think> <answer>{luck.choice(listed) if listed else 'no idea'}</answer>"
 
     _, rows, _ = measure(name, pick, epochs=EPOCHS)

@@ -10,6 +10,7 @@ from pathlib import Path
 from xreasoner.errors import RecipeError
 from xreasoner.eval.benchmark import Benchmark
 from xreasoner.eval.medical import MEDICAL
+from xreasoner.eval.multimodal import MULTIMODAL
 from xreasoner.eval.questions import Split
 from xreasoner.eval.text import TEXT
 from xreasoner.micro.examples import DOMAINS, evaluation_examples
@@ -29,7 +30,7 @@ MICRO = tuple(
     for name, load in (("micro", _micro), ("micro-specialist", partial(_micro, domains=("specialist",))))
 )
 
-BENCHMARKS: dict[str, Benchmark] = {b.name: b for b in (*MICRO, *TEXT, *MEDICAL)}
+BENCHMARKS: dict[str, Benchmark] = {b.name: b for b in (*MICRO, *TEXT, *MEDICAL, *MULTIMODAL)}
 
 SUITES: dict[str, tuple[str, ...]] = {
     "micro": ("micro",),
