@@ -16,7 +16,7 @@ from xreasoner.errors import DataError, StageFailed
 RECIPES = Path(__file__).parents[1] / "recipes"
 SURFACE = {
     "run": ["--out", "--seeds", "--until", "overrides", "recipe"],
-    "report": ["runs"],
+    "report": ["--without", "runs"],
     "eval": [
         "--answer-budget",
         "--at-once",

@@ -84,16 +84,29 @@ def _run_one(recipe: Any, folder: Path, until: str | None) -> None:
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="run folders; several go to FIRST/report-of-N-runs.html")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="folders of run or eval; several go to FIRST/report-of-N-runs.html")
+    ],
+    without: Annotated[Path | None, typer.Option(help="a list of ids: compare once more without them")] = None,
 ) -> None:
-    """Write report.html from run folders and print their tables; seeds of one recipe are merged into one table."""
-    _report(runs)
+    """Write report.html from run folders and print their tables; seeds of one recipe are merged into one table.
+    Evaluations, and runs that measured benchmarks, are compared: models beside each other, with what is published."""
+    _report(runs, without=without)
 
 
-def _report(runs: list[Path], folder: Path | None = None, each: bool = True) -> None:
+def _report(runs: list[Path], folder: Path | None = None, each: bool = True, without: Path | None = None) -> None:
     """The page of `runs` goes into `folder` (see write_report); `each`: every run is printed by itself, too."""
     from rich.console import Console
 
+    from xreasoner.report.evaluations import is_comparison
+
+    if is_comparison(runs):
+        from xreasoner.report.compared_page import report_comparison
+
+        typer.echo(f"report: {report_comparison(runs, folder, without, Console())}")
+        return
+    if without is not None:
+        raise RecipeError(f"--without {without} is for benchmarks, and these runs measured none: leave it out.")
     from xreasoner.report.collect import collect
     from xreasoner.report.render import write_report
     from xreasoner.report.terminal import print_merged, print_summary

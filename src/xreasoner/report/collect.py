@@ -19,8 +19,8 @@ MAX_LABEL = 60  # characters of the name that a recipe gives its base
 _EVAL, _CONTROLS = "eval-", "-controls"
 
 
-def collect(run_dir: Path) -> RunData:
-    """Everything a report needs from a run folder, finished or not.
+def collect(run_dir: Path, with_samples: bool = True) -> RunData:
+    """Everything a report needs from a run folder, finished or not; the samples only on demand.
 
     Raises:
         RunError: there is no folder, or it is not a run's.
@@ -30,8 +30,8 @@ def collect(run_dir: Path) -> RunData:
         raise RunError(f"{run_dir} is no run folder (it has no recipe.yaml): give the folder that `run` wrote.")
     notes: list[str] = []
     recipe = _recipe(run_dir / "recipe.yaml", notes)
-    jobs, samples, loose_cells = _jobs(run_dir / "stages", notes)
-    results = mapping(_json(run_dir / "results.json", notes))
+    jobs, samples, loose_cells = _jobs(run_dir / "stages", notes, with_samples)
+    results = mapping(noted_json(run_dir / "results.json", notes))
     if not results:
         notes.append("There is no results.json yet: numbers are those of the evaluations finished so far.")
     cells = _cells(results.get("cells") if results else loose_cells, notes)
@@ -45,7 +45,7 @@ def collect(run_dir: Path) -> RunData:
         seed=seed,
         path_to_final=path,
         recipe=recipe,
-        provenance=mapping(_json(run_dir / "provenance.json", notes)),
+        provenance=mapping(noted_json(run_dir / "provenance.json", notes)),
         cells=cells,
         samples=samples,
         jobs=tuple(jobs),
@@ -68,11 +68,13 @@ def _trained_on(written: object, final: str) -> dict[tuple[str, str], str]:
     return dict.fromkeys(kinds, final)
 
 
-def _jobs(stages: Path, notes: list[str]) -> tuple[list[JobData], dict[str, tuple[Sample, ...]], list[Any]]:
+def _jobs(
+    stages: Path, notes: list[str], with_samples: bool
+) -> tuple[list[JobData], dict[str, tuple[Sample, ...]], list[Any]]:
     """The jobs in the order in which they began, samples by checkpoint, and the cells that the jobs wrote."""
     found, samples, cells = [], {}, []
     for folder in sorted(p for p in stages.iterdir() if p.is_dir()) if stages.is_dir() else []:
-        manifest = _json(folder / "manifest.json", notes)
+        manifest = noted_json(folder / "manifest.json", notes)
         progress = _progress(folder / "progress.jsonl")
         facts = mapping(manifest)
         kind = str(facts.get("kind") or folder.name.partition("-")[0])
@@ -90,10 +92,10 @@ def _jobs(stages: Path, notes: list[str]) -> tuple[list[JobData], dict[str, tupl
             where = f", at step {at['step']} of {at.get('of', '?')}" if at else ""
             notes.append(f"The job {folder.name} is not finished{where}.")
         elif folder.name.startswith(_EVAL):
-            written = _json(folder / "cells.json", notes)
+            written = noted_json(folder / "cells.json", notes)
             cells += written if isinstance(written, list) else []
-            if not folder.name.endswith(_CONTROLS):
-                read = (_sample(row, stages.parent) for row in _lines(folder / "samples.jsonl"))
+            if with_samples and not folder.name.endswith(_CONTROLS):
+                read = (sample_of(row, stages.parent) for row in _lines(folder / "samples.jsonl"))
                 samples[folder.name.removeprefix(_EVAL)] = tuple(filter(None, read))
     return [job for _, job in sorted(found, key=lambda pair: pair[0])], samples, cells
 
@@ -104,7 +106,9 @@ def _progress(path: Path) -> tuple[Mapping[str, Any], ...]:
     return tuple(rows[step] for step in sorted(rows))
 
 
-def _sample(row: Mapping[str, Any], home: Path) -> Sample | None:
+def sample_of(row: Mapping[str, Any], home: Path, limit: int = MAX_TEXT) -> Sample | None:
+    """A line of samples.jsonl with at most `limit` characters of each text; None for what is no sample of its own
+    picture."""
     tags = mapping(row.get("tags"))
     if "id" not in row or str(row.get("control", tags.get("control", "real"))) != "real":
         return None
@@ -116,9 +120,9 @@ def _sample(row: Mapping[str, Any], home: Path) -> Sample | None:
         modality=str(tags.get("modality", "")),
         steps=_whole(tags.get("steps")),
         cluster=str(tags.get("cluster", identity)),
-        prompt=shorten(str(row.get("prompt", "")), MAX_TEXT),
+        prompt=shorten(str(row.get("prompt", "")), limit),
         image=None if row.get("image") is None else str(row["image"]),
-        completion=shorten(str(row.get("completion", "")), MAX_TEXT),
+        completion=shorten(str(row.get("completion", "")), limit),
         gold=str(row.get("gold", "")),
         extracted=None if row.get("extracted") is None else str(row["extracted"]),
         outcome=str(row.get("outcome", "")),
@@ -196,7 +200,7 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _json(path: Path, notes: list[str]) -> Any:
+def noted_json(path: Path, notes: list[str]) -> Any:
     """The value, or None where there is none; a file that is there and unreadable is noted."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))

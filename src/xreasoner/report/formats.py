@@ -26,6 +26,8 @@ LABELS = {
     "blank": "Blank picture",
     "shuffled": "Another problem's picture",
     "real": "Its own picture",
+    "options-only": "Options only",
+    "question-only": "Question only",
 }
 MODALITIES = {"text": "text", "image": "pictures", "chart": "bar charts"}  # in the order in which they are shown
 
@@ -127,6 +129,24 @@ def error(stderr: float) -> str:
     if math.isnan(stderr):
         return ""
     return f"± {100 * stderr:.1f}" if stderr else f"± {NOTHING}"
+
+
+def interval(ends: tuple[float, float] | None) -> str:
+    """An interval of a difference of shares in percentage points; words where nobody can know it.
+
+    >>> interval((-0.012, 0.031)), interval(None)
+    ('[−1.2, +3.1]', '[interval not known]')
+    """
+    return "[interval not known]" if ends is None else f"[{points(ends[0])}, {points(ends[1])}]"
+
+
+def counts(numbers: Sequence[int | None]) -> str:
+    """The different ones of several numbers.
+
+    >>> counts([1000, None, 1000, 90])
+    '1,000 / 90'
+    """
+    return " / ".join(f"{n:,}" for n in dict.fromkeys(numbers) if n is not None) or NOTHING
 
 
 def duration(seconds: float | None) -> str:

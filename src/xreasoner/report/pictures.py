@@ -20,7 +20,7 @@ class Pictures:
         """The picture at `name` (relative to the run folder or to the working folder, or absolute; in a run that was
         moved, the one of that name in pictures/), or None where it lies outside the run folder, is no picture of a
         known kind, or is too large."""
-        path = _inside(run_dir.resolve(), name)
+        path = inside(run_dir.resolve(), name)
         if path is None:
             return None
         if path not in self._seen:
@@ -34,14 +34,22 @@ class Pictures:
             content = path.read_bytes()
         except OSError:
             return None
-        kind = next((kind for magic, kind in _KINDS.items() if content.startswith(magic)), None)
+        kind = kind_of_picture(content[:16])
         if kind is None:
             return None
         self._left -= len(content)
         return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _inside(root: Path, name: str) -> Path | None:
+def kind_of_picture(start: bytes) -> str | None:
+    """The media type that the first bytes of a file speak of; None for what is no picture of a known kind."""
+    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for magic, kind in _KINDS.items() if start.startswith(magic)), None)
+
+
+def inside(root: Path, name: str) -> Path | None:
+    """The file that `name` means, where it lies in the (resolved) folder `root`; None otherwise."""
     moved = Path("pictures", Path(name).name)
     for candidate in (root / name, Path(name), root / moved):
         try:

@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from xreasoner.files import write_atomic
@@ -54,23 +54,31 @@ def render(runs: Sequence[RunData]) -> str:
     assert runs, "A report needs at least one run."
     told = stories(runs)
     pictures = Pictures(PICTURE_BYTES)
-    style, script = _own("style.css") + _own("print.css"), _own("filter.js")
-    return _template().render(
+    style, script = own_file("style.css") + own_file("print.css"), own_file("filter.js")
+    template = environment().get_template("report.html")
+    return template.render(
         style=Markup(style),  # ours, and the policy names both by their hashes
         script=Markup(script),
-        policy=f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:; "
-        "base-uri 'none'; form-action 'none'",
+        policy=policy(style, script),
         stories=[_story(story, f"s{i}", len(told), pictures) for i, story in enumerate(told)],
         near=NEAR,
         scale=scale(),
     )
 
 
-def _own(name: str) -> str:
+def own_file(name: str) -> str:
     """A file of the page's own, without what would end its element."""
     text = files("xreasoner.report").joinpath("templates", name).read_text(encoding="utf-8")
     assert "</" not in text
     return text
+
+
+def policy(style: str, script: str = "", images: str = "data:") -> str:
+    """The page's content security policy: its own style and script by their hashes, pictures from `images`, and
+    nothing else."""
+    scripts = f" script-src {_hash(script)};" if script else ""
+    own = f"default-src 'none';{scripts} style-src {_hash(style)}; img-src {images};"
+    return f"{own} base-uri 'none'; form-action 'none'"
 
 
 def _hash(text: str) -> str:
@@ -79,8 +87,9 @@ def _hash(text: str) -> str:
 
 
 @cache
-def _template() -> Template:
-    environment = Environment(
+def environment() -> Environment:
+    """The templates, which escape all that comes from files."""
+    made = Environment(
         loader=PackageLoader("xreasoner.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -88,9 +97,9 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update({name: getattr(formats, name) for name in _FORMATS})
-    environment.globals |= {"exit_words": exit_words, "bare": bare}
-    return environment.get_template("report.html")
+    made.globals.update({name: getattr(formats, name) for name in _FORMATS})
+    made.globals |= {"exit_words": exit_words, "bare": bare}
+    return made
 
 
 def _shown(value: Any) -> Any:
@@ -123,11 +132,12 @@ def _story(runs: Sequence[RunData], anchor: str, stories: int, pictures: Picture
         "base_words": (card := model_card(first.base_card))[0],
         "base_figures": card[1],
         "browser": browser(problems, first, pictures, stories),
-        "runs": [_run(run, f"{anchor}r{i}", len(runs) > 1) for i, run in enumerate(runs)],
+        "runs": [run_view(run, f"{anchor}r{i}", len(runs) > 1) for i, run in enumerate(runs)],
     }
 
 
-def _run(run: RunData, anchor: str, one_of_many: bool) -> dict[str, Any]:
+def run_view(run: RunData, anchor: str, one_of_many: bool) -> dict[str, Any]:
+    """One run by itself."""
     return {
         "anchor": anchor,
         "title": run.title,

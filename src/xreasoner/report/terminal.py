@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from xreasoner.report.compared_tables import accuracies
+from xreasoner.report.comparison import Comparison
 from xreasoner.report.findings import findings
 from xreasoner.report.formats import (
     NOTHING,
@@ -66,6 +68,32 @@ def _plain(title: str, content: Content) -> Table:
     for row in content.rows:
         _row(table, row.name, ["\n".join(filter(None, (v.text, v.error, v.note))) for v in row.values])
     return table
+
+
+def print_comparison(c: Comparison, console: Console) -> None:
+    """Prints benchmarks by models with errors and differences, after what has to be said of them."""
+    for sentence in c.notes:
+        console.print(Text(clean(f"· {sentence}")))
+    differences = c.own_differences()
+    if differences:
+        console.print(Text("These columns were not measured in the same way:", style="bold"))
+        for sentence in differences:
+            console.print(Text(clean(f"· {sentence}")))
+    for grid in accuracies(c):
+        table = _table(f"{grid.title}: accuracy in percent ± standard error, differences in points [95%]")
+        table.add_column("")
+        heads = grid.heads[: len(c.views)]  # what others have published stands on the page
+        for head in heads:
+            table.add_column(Text(clean(head)), justify="right")
+        for line in grid.lines:
+            shown = line.entries[: len(heads)]
+            _row(
+                table,
+                line.name,
+                ["\n".join(filter(None, (f"{e.text} {e.error}".strip(), e.apart, *e.lines))) for e in shown],
+            )
+        console.print()
+        console.print(table)
 
 
 def _accuracies(run: RunData) -> list[Table]:

@@ -126,10 +126,10 @@ def _parts(name: str) -> Iterator[str]:
 
 def _exhibit(kind: Kind, replies: dict[str, Sample]) -> Exhibit:
     problem = next(iter(replies.values()))
-    return Exhibit(kind, problem, tuple(_reply(checkpoint, sample) for checkpoint, sample in replies.items()))
+    return Exhibit(kind, problem, tuple(reply_of(checkpoint, sample) for checkpoint, sample in replies.items()))
 
 
-def _reply(checkpoint: str, sample: Sample) -> Reply:
+def reply_of(checkpoint: str, sample: Sample) -> Reply:
     """Thoughts end at the first closing tag; a completion without one that never opened any has none."""
     thoughts, tag, answer = sample.completion.partition(THINK_CLOSE)
     if not tag and not thoughts.lstrip().startswith(THINK_OPEN):

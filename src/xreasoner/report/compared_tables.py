@@ -1,0 +1,247 @@
+"""The tables of a comparison, written out: for the page, and for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xreasoner.report import figures
+from xreasoner.report.answers import SETTINGS, Place
+from xreasoner.report.comparison import CONTROLS, Comparison, View
+from xreasoner.report.figures import Difference, Figure
+from xreasoner.report.formats import counts, error, interval, label, number, percent, points
+from xreasoner.report.protocol import same_way, way
+from xreasoner.report.rundata import finite
+
+UNMEASURED, UNLISTED = "not measured", "not in the list"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a table: a number with its error; a difference that stands under it; whether that (or the number,
+    where it is one itself) is clearly good or bad; and what else stands there."""
+
+    text: str
+    error: str = ""
+    verdict: str = ""
+    lines: tuple[str, ...] = ()
+    apart: str = ""
+    faint: bool = False  # words that stand for a number
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    name: str
+    entries: tuple[Entry, ...]
+    group: str = ""
+    mean: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table: `heads` name the columns after the first."""
+
+    title: str
+    heads: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+def head(view: View) -> str:
+    return view.column.label if view.without is None else f"{view.column.label}, without"
+
+
+def accuracies(c: Comparison) -> list[Grid]:
+    """A table for every setting: each benchmark by models, with the difference to the first, and what is published."""
+    sources = source_marks(c)
+    grids = []
+    for setting, title in enumerate(SETTINGS):
+        places = [p for p in c.places() if p.setting == setting]
+        if not places:
+            continue
+        others = any(c.published(p.name) for p in places)
+        lines = [
+            Line(p.name, (*(_accuracy(c, v, p) for v in c.views), *((_published(c, p, sources),) if others else ())))
+            for p in places
+        ]
+        listed = [p for p in places if not any(v.unlisted(p) for v in c.views)]
+        means = [_mean(c, places, "")] + ([_mean(c, listed, " of the list")] if listed != places else [])
+        lines += [
+            Line(mean.name, (*mean.entries, *((Entry(""),) if others else ())), mean=True) for mean in means if mean
+        ]
+        grids.append(Grid(title, (*map(head, c.views), *(("Published by others",) if others else ())), tuple(lines)))
+    return grids
+
+
+def _accuracy(c: Comparison, view: View, place: Place) -> Entry:
+    got = view.accuracy(place)
+    if got is None:
+        return missing(view, place)
+    if view.column is c.columns[0]:
+        return Entry(percent(got.value), error(got.stderr), lines=(size_words(got),))
+    found, base = c.difference(view, place), c.base(view).accuracy(place)
+    return Entry(
+        percent(got.value),
+        error(got.stderr),
+        found.verdict if found else "",
+        (size_words(got, found, base),),
+        difference_words(found),
+    )
+
+
+def difference_words(found: Difference | None) -> str:
+    return "no question in common" if found is None else f"{points(found.value)} {interval(found.interval)}"
+
+
+def size_words(got: Figure, found: Difference | None = None, base: Figure | None = None) -> str:
+    """n, samples of a question, and over how many questions a difference is where these are not all of both sides."""
+    words = f"n {got.n:,}" + (f" × {got.k}" if got.k > 1 else "")
+    whole = found is None or (base is not None and found.n == got.n == base.n)
+    return words if whole or found is None else f"{words}, {found.n:,} in common"
+
+
+def missing(view: View, place: Place) -> Entry:
+    return Entry(UNLISTED if view.unlisted(place) else UNMEASURED, faint=True)
+
+
+def _published(c: Comparison, place: Place, sources: dict[str, int]) -> Entry:
+    ways = {way(settings) for settings in c.settings.values()}
+    lines = []
+    for row in c.published(place.name):
+        how, source = str(row.get("how") or "not told how"), str(row.get("source") or "")
+        mark = "" if all(same_way(how, ours) for ours in ways) else "†"
+        note = f" [{sources[source]}]" if source else ""
+        lines.append(f"{number(finite(row['percent']))}{mark} {row.get('model')}, {how}{note}")
+    return Entry("", lines=tuple(lines)) if lines else Entry("none recorded", faint=True)
+
+
+def source_marks(c: Comparison) -> dict[str, int]:
+    """The sources of published numbers, numbered in the order in which the page names them."""
+    rows = [row for place in c.places() for row in c.published(place.name)]
+    return {s: i for i, s in enumerate(dict.fromkeys(str(r["source"]) for r in rows if r.get("source")), 1)}
+
+
+def _mean(c: Comparison, places: Sequence[Place], which: str) -> Line | None:
+    """The unweighted mean over the benchmarks that all models answered; None for fewer than two."""
+    common = [p for p in places if all(View(column).accuracy(p) for column in c.columns)]
+    if len(common) < 2:
+        return None
+    entries = []
+    for view in c.views:
+        got = [f for p in common if (f := view.accuracy(p)) is not None]
+        if len(got) < len(common):
+            entries.append(Entry(f"{len(got)} of {len(common)} in the list", faint=True))
+            continue
+        value, stderr = figures.unweighted([f.value for f in got], [f.stderr for f in got])
+        found = [d for p in common if (d := c.difference(view, p)) is not None]
+        words = verdict = ""
+        if len(found) == len(common):
+            apart = Difference(
+                *figures.unweighted([d.value for d in found], [d.stderr for d in found]), min(d.n for d in found)
+            )
+            words, verdict = f"{points(apart.value)} {interval(apart.interval)}", apart.verdict
+        entries.append(Entry(percent(value), error(stderr), verdict, apart=words))
+    return Line(f"Unweighted mean of {len(common)} benchmarks{which}", tuple(entries), mean=True)
+
+
+def manners(c: Comparison) -> Grid:
+    """How answers came about, for every benchmark and model: over several samples, and by how they ended."""
+    heads = ("n × k", "maj@k", "pass@k", "no answer", "forced", "cut off", "not judged", "refused", "tokens")
+    lines = []
+    for place in c.places():
+        for view in c.views:
+            questions = view.questions(place)
+            ends = figures.endings(questions)
+            if ends is None:
+                lines.append(Line(head(view), (missing(view, place), *[Entry("")] * (len(heads) - 1)), _titled(place)))
+                continue
+            refused = view.refused(place)
+            shares = (ends.no_answer, ends.forced, ends.capped, ends.verifier_error)
+            entries = (
+                Entry(f"{len(questions):,} × {figures.most_samples(questions)}"),
+                _of_samples(figures.majority(questions)),
+                _of_samples(figures.any_right(questions)),
+                *(Entry(percent(share)) for share in shares),
+                Entry(UNMEASURED, faint=True) if refused is None else Entry(f"{refused:,}"),
+                Entry(UNMEASURED, faint=True) if ends.tokens is None else Entry(f"{ends.tokens:,.0f}"),
+            )
+            lines.append(Line(head(view), entries, _titled(place)))
+    return Grid("Samples and endings", heads, tuple(lines))
+
+
+def _of_samples(got: Figure | None) -> Entry:
+    return Entry("one sample", faint=True) if got is None else Entry(percent(got.value), error(got.stderr))
+
+
+def _titled(place: Place) -> str:
+    return f"{place.name} · {SETTINGS[place.setting].lower()}"
+
+
+def controls(c: Comparison) -> Grid:
+    """Every control of every benchmark by models, each held against the real pictures of the same questions."""
+    lines = []
+    for place in controlled(c):
+        views = c.views
+        lines.append(Line(label("real"), tuple(_real(v, place) for v in views), _titled(place)))
+        for control in CONTROLS:
+            if any(v.accuracy(place, control) for v in views):
+                lines.append(Line(label(control), tuple(_control(v, place, control) for v in views), _titled(place)))
+        chances = tuple(figures.chance(v.questions(place)) for v in views)
+        told = tuple(Entry("no options", faint=True) if x is None else Entry(percent(x)) for x in chances)
+        lines.append(Line("Chance", told, _titled(place)))
+    return Grid("Controls", tuple(map(head, c.views)), tuple(lines))
+
+
+def controlled(c: Comparison) -> list[Place]:
+    measured = {p for control in CONTROLS for p in c.places(control)}
+    return [p for p in dict.fromkeys((*c.places(), *sorted(measured))) if p in measured]
+
+
+def _real(view: View, place: Place) -> Entry:
+    got = view.accuracy(place)
+    return (
+        missing(view, place) if got is None else Entry(percent(got.value), error(got.stderr), lines=(f"n {got.n:,}",))
+    )
+
+
+def _control(view: View, place: Place, control: str) -> Entry:
+    got, questions = view.accuracy(place, control), view.questions(place, control)
+    if got is None:
+        return missing(view, place)
+    found = figures.difference(questions, view.questions(place))
+    apart = f"{difference_words(found)} to real" if found else "no real answers to the same questions"
+    lines = []
+    beyond = figures.beyond_chance(got.value, None if control == "question-only" else figures.chance(questions))
+    if beyond is not None:
+        lines.append(f"beyond chance {percent(beyond)}")
+    return Entry(percent(got.value), error(got.stderr), "", (*lines, size_words(got)), apart)
+
+
+def reliance(c: Comparison) -> Grid:
+    """By benchmark and model: what accuracy loses with another's picture, and how many answers change when the picture
+    does."""
+    heads = ("visual reliance", "changed by a blank", "changed by another's", "changed by sampling alone", "n")
+    lines = []
+    for place in controlled(c):
+        for view in c.views:
+            real = view.questions(place)
+            against = {control: view.questions(place, control) for control in ("shuffled", "blank")}
+            if not any(against.values()):
+                continue
+            lost = figures.difference(real, against["shuffled"])
+            moved = [figures.changed(real, against[control]) for control in ("blank", "shuffled")]
+            entries = (
+                Entry(UNMEASURED, faint=True)
+                if lost is None
+                else Entry(points(lost.value), "", lost.verdict, (interval(lost.interval),)),
+                *(_share(one) for one in moved),
+                _share(figures.resampled(real), "one sample"),
+                Entry(counts([lost.n if lost else None, *(one.n if one else None for one in moved)])),
+            )
+            lines.append(Line(head(view), entries, _titled(place)))
+    return Grid("Visual reliance and image sensitivity", heads, tuple(lines))
+
+
+def _share(got: Figure | None, without: str = UNMEASURED) -> Entry:
+    if got is None:
+        return Entry(without, faint=True)
+    return Entry(percent(got.value), error(got.stderr))
