@@ -27,12 +27,12 @@ from xreasoner.types import Image
 
 # What Qwen2.5-VL's processor makes of the largest pictures (its max_pixels); more is only slower to read.
 MOST_PIXELS = 12_845_056
-_HUGE_PIXELS = 100_000_000  # of a file, before it is made smaller: about 1 GB of memory at its worst
+_HUGE_PIXELS = 100_000_000  # of a file, before it is made smaller: 1.2 GB of memory at its worst
 _LEAST_SIDE = 4  # pixels
 _LONGEST_RATIO = 100.0  # of the sides; Qwen's processors refuse 200
 _MOST_BYTES = 2**28  # of an encoded picture
 # Pillow reads more, some of it by starting other programs (Ghostscript, for EPS).
-_KINDS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "PPM")
+_KINDS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
 _AS_IT_IS = {"PNG": ".png", "JPEG": ".jpg"}
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -280,7 +280,7 @@ def _flat(picture: PIL.Image.Image) -> PIL.Image.Image:
         low, high = (float(x) for x in grey.getextrema())  # type: ignore[arg-type]
         return _eight_bits(_shrunk(grey), low, high)
     if picture.has_transparency_data:
-        clear = _shrunk(picture.convert("RGBA"))
+        clear = _shrunk(picture if picture.mode == "RGBA" else picture.convert("RGBA"))
         white = PIL.Image.new("RGB", clear.size, "white")
         white.paste(clear, mask=clear)
         return white
