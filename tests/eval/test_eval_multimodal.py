@@ -1,71 +1,24 @@
-"""What is asked of the rows in fixture_multimodal.py: text, options, gold and the order of pictures."""
-
-import io
-import json
-import string
-import zipfile
-from pathlib import Path
+"""What is asked of the rows of MMMU, MMMU-Pro and MMStar: text, options, gold and the order of pictures."""
 
 import pytest
-from fixture_multimodal import MULTIMODAL, mmmu
+from fixture_multimodal import mmmu
 from fixture_rows import Fixture, png
+from multimodal_reading import asked, judged, order, read
 
-from xreasoner import prompts
 from xreasoner.data.fates import Unfit
 from xreasoner.eval.benchmarks import BENCHMARKS
 from xreasoner.eval.inline import bare_letter, choices_in
 from xreasoner.eval.multimodal import open_gold
 from xreasoner.eval.multimodal_numbers import PUBLISHED
-from xreasoner.eval.questions import DATA_VARIABLE
-from xreasoner.types import Image
-from xreasoner.verify.verifiers import verify
 
 
 @pytest.fixture
 def load(tmp_path, monkeypatch):
-    """Reads a benchmark's fixture, or other rows of its own."""
-
-    def read(name, fixture=None):
-        monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
-        benchmark = BENCHMARKS[name]
-        (fixture or MULTIMODAL[benchmark.questions.name]).write(benchmark.questions.home)
-        loaded = benchmark.examples("test", tmp_path / "pictures")
-        by_id = {e.id.removeprefix(f"{benchmark.questions.name}-"): e for e in loaded.examples}
-        return by_id, [one.reason for one in loaded.left_out], loaded
-
-    return read
-
-
-def asked(example):
-    """What stands after the paper's instruction, pictures as "[1]", "[2]", numbered by their content."""
-    content = example.messages[0].content
-    parts = (content,) if isinstance(content, str) else content
-    seen = {}
-    told = "".join(
-        f"[{seen.setdefault(part.path, len(seen) + 1)}]" if isinstance(part, Image) else part for part in parts
-    )
-    template = prompts.MATHEMATICS if prompts.MATHEMATICS[:60] in told else prompts.MULTIPLE_CHOICE
-    head = template.partition("{{ question }}")[0]
-    assert told.count(head) == 1
-    return told.replace(head, "")
-
-
-def order(example, row):
-    """The numbers of a row's pictures in the order in which they are shown."""
-    files = {row[f"image_{i}"]["bytes"]: i for i in range(1, 8) if row[f"image_{i}"]}
-    return [files[Path(image.path).read_bytes()] for image in example.images]
-
-
-def judged(example, answer):
-    return verify(example, f"<answer>{answer}</answer>").outcome
-
-
-def row_of(name, fragment):
-    return next(row for row in MULTIMODAL[name].rows if row["id"].endswith(fragment))
+    return lambda name, fixture=None: read(name, tmp_path, monkeypatch, fixture)
 
 
 def test_mmmu_choices_are_lists_as_text_and_pictures_stand_at_their_marks(load):
-    by_id, _, _ = load("mmmu")
+    by_id, _ = load("mmmu")
     wing = by_id["validation_Biology_1"]
     assert asked(wing) == "Which part is in [1]? Options:\n\nA: Root\nB: Leaf\nC: Bee's wing"
     assert (wing.options, wing.gold, wing.verifier) == (("Root", "Leaf", "Bee's wing"), "C", "choice")
@@ -78,7 +31,7 @@ def test_mmmu_choices_are_lists_as_text_and_pictures_stand_at_their_marks(load):
     }
     leaf = by_id["validation_Biology_2"]
     assert asked(leaf) == "Which is a leaf? Options:\n\nA: [1]\nB: [2]\nC: [3]"
-    assert order(leaf, row_of("mmmu", "Biology_2")) == [1, 2, 3]
+    assert order(leaf, "mmmu") == [1, 2, 3]
     assert (by_id["validation_Art_Theory_3"].gold, by_id["validation_Art_Theory_3"].tags["subject"]) == (
         "I",
         "Art_Theory",
@@ -86,13 +39,13 @@ def test_mmmu_choices_are_lists_as_text_and_pictures_stand_at_their_marks(load):
 
 
 def test_mmmu_shows_no_picture_of_the_solution(load):
-    by_id, _, _ = load("mmmu")
-    assert order(by_id["validation_Art_5"], row_of("mmmu", "Art_5")) == [1]
+    by_id, _ = load("mmmu")
+    assert order(by_id["validation_Art_5"], "mmmu") == [1]
     assert "green" not in asked(by_id["validation_Art_5"])
 
 
 def test_mmmu_says_why_rows_are_left_out(load):
-    _, reasons, _ = load("mmmu")
+    _, reasons = load("mmmu")
     assert reasons == [
         "has the mark <image 2> but no such picture.",
         "has options that are no list: \"['a', 'b\".",
@@ -117,8 +70,8 @@ def test_mmmu_open_questions(load, name, gold, verifier, right, wrong):
     example = load("mmmu")[0][f"validation_{name}"]
     assert (example.gold, example.verifier, example.options) == (gold, verifier, ())
     assert asked(example).endswith("[1]?\nAnswer the question using a single word or phrase.")
-    assert [judged(example, answer) for answer in right] == ["correct"] * len(right)
-    assert [judged(example, answer) for answer in wrong] == ["wrong"] * len(wrong)
+    assert judged(example, *right) == ["correct"] * len(right)
+    assert judged(example, *wrong) == ["wrong"] * len(wrong)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +96,7 @@ def test_open_golds_that_are_none(value):
 
 
 def test_health_is_a_part_of_mmmu_and_of_mmmu_pro(load):
-    by_id, _, _ = load("mmmu-health")
+    by_id, _ = load("mmmu-health")
     assert sorted(by_id) == ["validation_Clinical_Medicine_7", "validation_Pharmacy_26"]
     assert {(e.tags["also"], e.tags["benchmark"], e.tags["domain"]) for e in by_id.values()} == {
         ("mmmu-health", "mmmu", "general")
@@ -157,16 +110,16 @@ def test_health_is_a_part_of_mmmu_and_of_mmmu_pro(load):
 
 
 def test_mmmu_pro_has_up_to_twelve_options_and_one_list_in_a_list(load):
-    by_id, reasons, _ = load("mmmu-pro")
+    by_id, reasons = load("mmmu-pro")
     assert [len(by_id[f"test_{name}"].options) for name in ("Biology_1", "Computer_Science_61")] == [10, 12]
     assert asked(by_id["test_Computer_Science_61"]).endswith("\nK: item 10\nL: item 11")
-    assert judged(by_id["test_Computer_Science_61"], "L") == "correct"
+    assert judged(by_id["test_Computer_Science_61"], "L") == ["correct"]
     nested = by_id["validation_Accounting_29"]
     assert (nested.options, nested.gold) == (("A", "B", "Not enough information"), "B")
-    assert judged(nested, "B") == "correct"
+    assert judged(nested, "B") == ["correct"]
     letters = by_id["test_Art_4"]
     assert asked(letters).endswith("A: B\nB: A\nC: D\nD: C")
-    assert [judged(letters, answer) for answer in ("A: B", "A", "B: A", "B")] == [
+    assert judged(letters, "A: B", "A", "B: A", "B") == [
         "correct",
         "correct",
         "wrong",
@@ -178,30 +131,30 @@ def test_mmmu_pro_has_up_to_twelve_options_and_one_list_in_a_list(load):
 def test_mmmu_pro_takes_either_of_two_options_that_are_alike(load):
     twins = load("mmmu-pro")[0]["test_Finance_96"]
     assert twins.options == ("1", "2", "2", "3")
-    assert [judged(twins, letter) for letter in "ABCD"] == ["wrong", "correct", "correct", "wrong"]
+    assert judged(twins, *"ABCD") == ["wrong", "correct", "correct", "wrong"]
 
 
 def test_mmmu_pro_shows_pictures_out_of_order_and_twice_where_the_text_does(load):
-    by_id, _, _ = load("mmmu-pro")
+    by_id, _ = load("mmmu-pro")
     backwards = by_id["test_Math_30"]
     assert asked(backwards) == "[1] then [2]? Options:\n\nA: [3]\nB: none"
-    assert order(backwards, row_of("mmmu-pro", "Math_30")) == [3, 1, 2]
+    assert order(backwards, "mmmu-pro") == [3, 1, 2]
     again = by_id["test_Geography_252"]
     assert asked(again) == "[1], [2] and again [1]? Options:\n\nA: [2]\nB: [1]"
-    assert order(again, row_of("mmmu-pro", "Geography_252")) == [2, 1, 2, 1, 2]
+    assert order(again, "mmmu-pro") == [2, 1, 2, 1, 2]
 
 
 def test_configs_of_mmmu_pro_lie_in_one_folder_and_are_not_confused(load):
-    _, reasons, _ = load("mmmu-pro-4")
+    _, reasons = load("mmmu-pro-4")
     assert reasons == ["has 10 options, where this benchmark has up to 4."]
-    by_id, reasons, _ = load("mmmu-pro-vision")
+    by_id, reasons = load("mmmu-pro-vision")
     assert list(by_id) == ["test_Clinical_Medicine_1", "test_Clinical_Medicine_2"]
     ten = by_id["test_Clinical_Medicine_1"]
     assert asked(ten) == (
         "[1]The question and its options are in the picture. Answer with the letter of the right option."
     )
     assert (ten.gold, ten.options, ten.tags["subject"]) == ("J", (), "Clinical_Medicine")
-    assert [judged(ten, answer) for answer in ("J", "(J)", "J: item 9", "A", "item 9")] == [
+    assert judged(ten, "J", "(J)", "J: item 9", "A", "item 9") == [
         *["correct"] * 3,
         "wrong",
         "no_answer",
@@ -215,13 +168,13 @@ def test_configs_of_mmmu_pro_lie_in_one_folder_and_are_not_confused(load):
 
 
 def test_mmstar_options_are_read_out_where_that_is_sure(load):
-    by_id, reasons, _ = load("mmstar")
+    by_id, reasons = load("mmstar")
     commas = by_id["0"]
     assert commas.options == ("A cat, asleep.", "Two dogs", "1, 2, and 3", "None of these")
     assert asked(commas) == (
         "[1]What is it? Options:\n\nA: A cat, asleep.\nB: Two dogs\nC: 1, 2, and 3\nD: None of these"
     )
-    assert judged(commas, "1, 2, and 3") == "correct"
+    assert judged(commas, "1, 2, and 3") == ["correct"]
     assert by_id["1"].options == ("5 cm", "6 cm", "7 cm")
     assert asked(by_id["4"]) == "See [1]: which? Options:\n\nA: red\nB: blue"
     assert commas.tags["subject"] == "math"
@@ -232,7 +185,7 @@ def test_mmstar_options_are_read_out_where_that_is_sure(load):
     ):
         assert asked(by_id[name]) == f"[1]{question}"
         assert by_id[name].options == ()
-    assert [judged(by_id["5"], answer) for answer in ("B", "B: blue", "A", "blue")] == [
+    assert judged(by_id["5"], "B", "B: blue", "A", "blue") == [
         *["correct"] * 2,
         "wrong",
         "no_answer",
@@ -257,7 +210,7 @@ def test_mmstar_options_are_read_out_where_that_is_sure(load):
         ("Q\nOptions: A: red, C: blue", ()),
         ("Q\nOptions: A: red, (B) blue", ()),
         ("Q\nOptions: A: red\nB: blue\nExplain.", ()),
-        ("Q\nOptions: of these A: red, B: blue", ()),
+        ("Q\nOptions: of these, A: red, B: blue", ()),
         ("Q Options: A: red, B: blue", ()),
         ("\nOptions: A: red, B: blue", ()),
         ("Q\nOptions: A: A, B: B", ()),
@@ -277,125 +230,6 @@ def test_golds_that_are_no_letter(gold):
         bare_letter(gold)
 
 
-def test_mathvista_asks_its_query_with_the_choices_as_options(load):
-    by_id, reasons, _ = load("mathvista")
-    choice = by_id["1"]
-    assert asked(choice) == "[1]Hint: Please answer.\nQuestion: Is it red? Options:\n\nA: Yes\nB: No"
-    assert (choice.gold, choice.options, choice.verifier) == ("B", ("Yes", "No"), "choice")
-    assert choice.messages[0].content[1].startswith("A conversation between User and Assistant.")
-    assert (choice.tags["domain"], choice.tags["subject"]) == ("math", "figure question answering")
-    point = by_id["2"]  # whose choices are letters: the gold is the text "B"
-    assert (point.options, point.gold) == (("B", "A", "C"), "A")
-    assert [judged(point, a) for a in ("A: B", "B: A")] == ["correct", "wrong"]
-    assert (by_id["8"].options, by_id["8"].gold) == (("10", "11", "11", "12"), "D")
-    assert reasons[0] == "has the gold '13', which is none of its 2 options."
-    assert reasons[1] == "has the gold 'a few', which fails its own verifier `number`."
-
-
-def test_mathvista_free_answers(load):
-    by_id, _, _ = load("mathvista")
-    assert asked(by_id["3"]) == "[1]Hint: Please answer.\nQuestion: How old is he? (Unit: years)"
-    expected = {
-        "3": ("number", ["8", "8 years", "8.0"], ["8.4", "8 months"]),
-        "4": ("number-1dp", ["1.4", "1.41"], ["1.5", "1"]),
-        "5": ("number-2dp", ["1.45", "1.452"], ["1.4", "1.46"]),
-        "6": ("math", ["[0, 8]", "[0,8]"], ["[8, 0]", "[0, 9]", "8"]),
-        "7": ("number", ["1,200", "1200"], ["120"]),
-    }
-    for name, (verifier, right, wrong) in expected.items():
-        assert by_id[name].verifier == verifier
-        assert [judged(by_id[name], answer) for answer in right] == ["correct"] * len(right)
-        assert [judged(by_id[name], answer) for answer in wrong] == ["wrong"] * len(wrong)
-
-
-def test_mathvision_does_not_print_options_that_are_drawn(load):
-    by_id, reasons, _ = load("mathvision")
-    assert asked(by_id["1"]) == "[1]How many?\n<image1> Options:\n\nA: 1\nB: 2\nC: 3\nD: 4\nE: 5"
-    assert asked(by_id["2"]) == "[1]Which is it?\n<image1>"
-    assert (by_id["2"].gold, by_id["2"].verifier, by_id["2"].options) == ("E", "choice", ())
-    assert [judged(by_id["2"], a) for a in ("E", "(E)", "\\boxed{E}", "A")] == [*["correct"] * 3, "wrong"]
-    merged = by_id["2653"]  # one picture, whatever it names
-    assert len(merged.images) == 1
-    assert asked(merged).startswith("[1]Which of <image2> to <image6> fits <image1>? Options:\n\nA: <image2>\n")
-    twins = by_id["1843"]
-    assert [judged(twins, letter) for letter in "ABCD"] == ["wrong", "correct", "correct", "wrong"]
-    assert reasons == ["has no text in the field `answer`.", "has the gold 'E', which is none of its 4 options."]
-
-
-@pytest.mark.parametrize(
-    ("name", "right", "wrong"),
-    [
-        ("2830", ["\\frac{36}{13}", "36/13", "2.77"], ["36", "2.7"]),
-        ("2947", ["69", "69°", "69^\\circ"], ["96"]),
-        ("3007", ["8\\sqrt{3}", "13.86", "8\\sqrt{3} \\text{ square inches}"], ["8", "24"]),
-        ("3008", ["\\frac{3\\pi}{4}", "2.36", "\\frac{3}{4}\\pi \\text{ inches}"], ["0.75", "\\pi"]),
-        ("12", ["12", "$12$"], ["21"]),
-        ("2955", ["(3,-4)", "(3, -4)"], ["(-4,3)", "3"]),
-        ("1300", ["1:2"], ["2:1"]),
-        ("59", ["C"], ["B", "c"]),
-    ],
-)
-def test_mathvision_golds_are_mended_and_compare_to_two_decimals(load, name, right, wrong):
-    example = load("mathvision")[0][name]
-    assert (example.verifier, "\f" in example.gold) == ("math-2dp", False)
-    assert [judged(example, answer) for answer in right] == ["correct"] * len(right)
-    assert [judged(example, answer) for answer in wrong] == ["wrong"] * len(wrong)
-
-
-def test_mathvision_without_pictures_inside_takes_them_from_the_archive(load):
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("images/7.jpg", png("red"))
-    rows = [
-        {"id": str(n), "question": "How many?", "options": [], "image": f"images/{n}.jpg", "answer": "3"}
-        for n in (7, 8)
-    ]
-    by_id, reasons, _ = load("mathvision", Fixture(rows, (), files={"images.zip": archive.getvalue()}))
-    assert Path(by_id["7"].images[0].path).read_bytes() == png("red")
-    assert reasons == ["names the picture 'images/8.jpg', which is not there."]
-
-
-def test_mathverse_versions_of_a_problem_are_one_cluster(load):
-    by_id, reasons, _ = load("mathverse")
-    assert asked(by_id["1"]) == "[1]An angle of 40° ... What is x? Options:\n\nA: 40°\nB: 50°\nC: 60°"
-    assert asked(by_id["2"]) == "[1]The question is in the picture. Answer with the letter of the right option."
-    assert (by_id["2"].gold, by_id["2"].options) == ("B", ())
-    assert (by_id["3"].gold, by_id["3"].options) == ("B", ("True", "False"))
-    assert asked(by_id["10"]) == "[1]The question is in the picture."
-    assert [by_id[n].tags["cluster"] for n in ("1", "2", "3")] == ["mathverse-1", "mathverse-1", "mathverse-2"]
-    assert [by_id[n].tags["modality"] for n in ("10", "11")] == ["image", "text"]
-    assert by_id["1"].tags["version"] == "Text Dominant"
-    assert reasons == [
-        "has the gold 'F', which is none of its 2 options.",
-        "has the gold 'C\\nD', which is none of its 4 options.",
-        "has no picture where one belongs.",
-        "has the gold 'F', which is no letter from A to E.",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "right", "wrong"),
-    [
-        ("6", ["118", "118°"], ["118.5"]),
-        ("7", ["35°", "35"], ["53"]),
-        ("8", ["50.27", "50.27 cm", "16\\pi"], ["50"]),
-        ("9", ["9\\pi", "28.27", "9\\pi \\text{ cm}^2"], ["9"]),
-        ("10", ["7", "r = 7", "7.00"], ["8"]),
-    ],
-)
-def test_mathverse_dirty_golds(load, name, right, wrong):
-    example = load("mathverse")[0][name]
-    assert example.verifier == "math-2dp"
-    assert [judged(example, answer) for answer in right] == ["correct"] * len(right)
-    assert [judged(example, answer) for answer in wrong] == ["wrong"] * len(wrong)
-
-
-def test_mathverse_text_only_has_no_picture(load):
-    (example,) = load("mathverse-text-only")[0].values()
-    assert (example.images, example.tags["modality"], example.gold) == ((), "text", "A")
-    assert example.tags["cluster"] == "mathverse-1"
-
-
 def test_hostile_rows_are_left_out(load):
     rows = [
         mmmu("validation_Art_1", "<image 1>?", "['a', 'b']", "A") | pictures
@@ -412,7 +246,7 @@ def test_hostile_rows_are_left_out(load):
     )
     for row in rows[:4]:
         row.update({f"image_{i}": None for i in range(2, 8)})
-    by_id, reasons, _ = load("mmmu", Fixture(rows, (), files={"p.png": png()}))
+    by_id, reasons = load("mmmu", Fixture(rows, (), files={"p.png": png()}))
     assert list(by_id) == ["ok"]
     assert len(reasons) == 8
 
@@ -422,7 +256,6 @@ def test_published_numbers_stand_in_the_benchmark_with_their_place(name):
     told = BENCHMARKS[name].published
     assert told == PUBLISHED[name]
     assert all(0 < one.percent < 100 and one.source.startswith(("arXiv ", "the model's own card")) for one in told)
-    assert all(letter in string.printable for one in told for letter in one.source + one.how + one.model)
 
 
 def test_the_disputed_baseline_is_told_from_three_sides():
@@ -440,4 +273,3 @@ def test_the_disputed_baseline_is_told_from_three_sides():
 def test_notes_name_what_a_reader_has_to_know():
     assert "does not say which" in BENCHMARKS["mmmu-pro"].note
     assert "training on it is not allowed" in BENCHMARKS["mathvista"].licence
-    assert json.dumps([one.note for one in BENCHMARKS.values()]).isascii()
