@@ -12,11 +12,13 @@ _ANSWER_TAG = re.compile(r"<(/?)answer>")
 _BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
 
 _LONGEST_LINE = 500
-# "Answer: B", "The final answer is $5$.", "**Final Answer:** 7", "### ANSWER: 12"; never "answer" amid a sentence.
+# "Answer: B", "The final answer is $5$.", "**Final Answer:** 7", "### ANSWER: 12", "答案：B"; never "answer" amid a
+# sentence.
 _LABEL = re.compile(
-    r"[\s#>*_-]*(?:(?:so|thus|hence|therefore),? )?(?:(?:the|my) )?(?:(?:final|correct|right|best) ){0,2}"
+    r"[\s#>*_-]*(?:(?:(?:so|thus|hence|therefore),? )?(?:(?:the|my) )?(?:(?:final|correct|right|best) ){0,2}"
     r"(?:answer|(?<=correct )(?:option|choice)|(?<=best )(?:option|choice))"
-    r"(?:[ *_]*(?:[:：=]|\bis\b(?: ?[:：])?)|[*_]*$)[ *_]*",
+    r"(?:[ *_]*(?:[:：=]|\bis\b(?: ?[:：])?)|[*_]*$)"
+    r"|(?:(?:因此|所以|综上|故)[，,]?)?(?:最终|正确)?答案[*_]*(?:[是为][:：]?|[:：]))[ *_]*",
     re.IGNORECASE,
 )
 _HOPE = re.compile(r"[.\s]*I hope it is correct\.?\s*$")  # how the few-shot examples of arXiv 2206.14858 end
@@ -97,12 +99,12 @@ def final_line(text: str) -> str | None:
     label = _LABEL.match(lines[-1])
     if label is None:
         above = _LABEL.fullmatch(lines[-2]) if len(lines) > 1 else None
-        return _HOPE.sub("", lines[-1]).strip("* ") if above else None
+        return _HOPE.sub("", lines[-1]).strip("* 。") if above else None
     answer = lines[-1]
     while label:  # "Final Answer: The final answer is 5"
         answer = answer[label.end() :]
         label = _LABEL.match(answer)
-    return _HOPE.sub("", answer).strip("* ")
+    return _HOPE.sub("", answer).strip("* 。")
 
 
 def nesting(text: str) -> int | None:

@@ -29,7 +29,10 @@ _LATEX_TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox) ?\{([^{}]*)\}")
 _LATEX_GROUPING = re.compile(r"\{,\}|,?\\[!,] ?(?=[0-9]{3}(?![0-9]))")  # 10{,}080  10,\!080  11,\! 111  10\,080
 _LATEX_POWER = re.compile(r"\^ ?\{ ?([+-]?[0-9]{1,3}) ?\}")
 _LATEX_SPACE = re.compile(r"\\[!,;: ]")
-_DELIMITERS = (("**", "**"), ("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
+_DELIMITERS = (
+    *(("**", "**"), ("__", "__"), ("`", "`"), ("$$", "$$"), ("$", "$")),
+    *((r"\(", r"\)"), (r"\[", r"\]")),
+)
 
 
 class Number(NamedTuple):
