@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fixture_medical import MEDICAL
+from fixture_medical_vqa import MEDICAL_VQA
 from fixture_multimodal import MULTIMODAL
 from fixture_text import TEXT
 
@@ -18,7 +19,7 @@ from xreasoner.eval.task import evaluate
 from xreasoner.types import Completion
 from xreasoner.verify.choice import normalise_option
 
-FIXTURES = {**TEXT, **MEDICAL, **MULTIMODAL}
+FIXTURES = {**TEXT, **MEDICAL, **MULTIMODAL, **MEDICAL_VQA}
 READ = sorted(name for name, b in BENCHMARKS.items() if b.questions and not b.part_of)
 EPOCHS = 40  # of the one that guesses
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from xreasoner.errors import RecipeError
 from xreasoner.eval.benchmark import Benchmark
 from xreasoner.eval.medical import MEDICAL
+from xreasoner.eval.medical_images import MEDICAL_IMAGES
+from xreasoner.eval.medical_vqa import MEDICAL_VQA
 from xreasoner.eval.multimodal import MULTIMODAL
 from xreasoner.eval.questions import Split
 from xreasoner.eval.text import TEXT
@@ -30,7 +32,9 @@ MICRO = tuple(
     for name, load in (("micro", _micro), ("micro-specialist", partial(_micro, domains=("specialist",))))
 )
 
-BENCHMARKS: dict[str, Benchmark] = {b.name: b for b in (*MICRO, *TEXT, *MEDICAL, *MULTIMODAL)}
+BENCHMARKS: dict[str, Benchmark] = {
+    b.name: b for b in (*MICRO, *TEXT, *MEDICAL, *MULTIMODAL, *MEDICAL_IMAGES, *MEDICAL_VQA)
+}
 
 SUITES: dict[str, tuple[str, ...]] = {
     "micro": ("micro",),
