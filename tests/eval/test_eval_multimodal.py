@@ -204,6 +204,8 @@ def test_mmstar_options_are_read_out_where_that_is_sure(load):
         ("Q\nChoices: (A) 1:2 (of 3)\n(B) 3, 4", ("1:2 (of 3)", "3, 4")),
         ("Q\nOptions: x\nChoices:\nA:1\nB:2", ("1", "2")),
         ("Q\nOptions: A: one", ()),
+        ("Q\nOptions: see the picture", ()),
+        ("Q\nOptions:", ()),
         ("Q\nOptions: A: , B: blue", ()),
         ("Q\nOptions: B: blue, A: red", ()),
         ("Q\nOptions: A: red, B: blue, B: green", ()),

@@ -10,7 +10,7 @@ from xreasoner.data.fates import Unfit
 MOST_LETTERS = string.ascii_uppercase[:12]  # A to L, as the verifier reads them where it knows no options
 _HEADER = re.compile(r"\n[ \t]*(?:Options|Choices):")
 # "A: red, B: blue", "A:red\nB:blue", "(A) red\n(B) blue"
-_LABEL = re.compile(r"(?:\A|\n|,)\s*(?:\(([A-L])\)|([A-L]):)")
+_LABEL = re.compile(r"(?:\A|\n|,)\s{0,9}(?:\(([A-L])\)|([A-L]):)")
 _GOLD = re.compile(r"[(\[]?([A-Z])[)\].]?")
 
 
@@ -27,10 +27,12 @@ def choices_in(question: str) -> tuple[str, tuple[str, ...]]:
         return question, ()
     asked, block = question[: headers[-1].start()].rstrip(), question[headers[-1].end() :].strip()
     labels = list(_LABEL.finditer(block))
+    if len(labels) < 2:
+        return question, ()
     letters = "".join(label[1] or label[2] for label in labels)
     ends = [label.start() for label in labels[1:]] + [len(block)]
     options = tuple(block[label.end() : end].strip() for label, end in zip(labels, ends, strict=True))
-    in_order = len(labels) > 1 and MOST_LETTERS.startswith(letters) and labels[0].start() == 0
+    in_order = MOST_LETTERS.startswith(letters) and labels[0].start() == 0
     alike = len({bool(label[1]) for label in labels}) == 1
     whole = all(option and "\n" not in option for option in options)
     if asked and in_order and alike and whole and not only_letters(options):
