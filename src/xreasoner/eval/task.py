@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -21,7 +20,7 @@ from typing import Any
 import inspect_ai
 from inspect_ai._eval.task import PreviousTask  # what eval-retry makes of a log: the way to resume a Task object
 from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.log import EvalLog, EvalLogInfo, EvalSample, list_eval_logs, read_eval_log, read_eval_log_samples
+from inspect_ai.log import EvalLog
 from inspect_ai.model import GenerateConfig, Model
 from inspect_ai.scorer import Score, Scorer, Target, accuracy, scorer
 from inspect_ai.solver import Generate, Solver, TaskState, solver
@@ -30,6 +29,7 @@ from xreasoner.config import EvalSpec, ImageControl
 from xreasoner.errors import ModelError, RunError, StageFailed
 from xreasoner.eval.cells import Cell, Row, make_cells, to_row
 from xreasoner.eval.lean import lean_inspect
+from xreasoner.eval.log import Answer, Found, find_log
 from xreasoner.eval.provider import BATCH, Batcher, Forwarder, sampler_model, to_chat
 from xreasoner.eval.suite import load_suite
 from xreasoner.files import write_atomic, write_json
@@ -40,9 +40,6 @@ from xreasoner.verify.verifiers import VERIFIERS, verify, verify_many
 
 REFUSED = "refused.jsonl"
 _CONNECTIONS = 2 * BATCH  # while one batch is generated, the next fills up
-_UNREAD = {"events", "attachments", "store", "messages"}
-_LOG = logging.getLogger(__name__)
-Found = tuple[EvalLogInfo, EvalLog, list[EvalSample]]
 
 
 def evaluate(
@@ -119,13 +116,13 @@ def evaluate(
     }
     fingerprint = _fingerprint([settings, asdict(params), spec.epochs, [asdict(example) for example in examples]])
     log_dir = out_dir / "inspect"
-    found = _find_log(log_dir, fingerprint)
-    answered = [] if found is None else _answered(found)
-    for sample, details, verdict in _judged_again(answered, by_id):
-        keep(str(sample.id), sample.epoch, sample.output.completion, verdict.extracted, details)
+    found = find_log(log_dir, fingerprint)
+    answered = [] if found is None else found.answers
+    for answer, details, verdict in _judged_again(answered, by_id):
+        keep(answer.id, answer.epoch, answer.completion, verdict.extracted, details)
     if answered:
-        earlier(len(answered), min(sample.completed_at or "" for sample in answered)[:10])
-    if found is None or found[1].status != "success" or len(rows) < total:
+        earlier(len(answered), min(answer.finished for answer in answered)[:10])
+    if found is None or found.log.status != "success" or len(rows) < total:
         batcher: Batcher | Forwarder
         if isinstance(sampler, OneByOne):
             batcher = Forwarder(sampler, params)
@@ -240,8 +237,7 @@ def _run(
     that raise one are left, for a further run to ask again."""
     tasks: inspect_ai.Task | PreviousTask = task
     if found is not None:
-        info, log, _ = found
-        tasks = PreviousTask(log.eval.task_id, task, {}, None, None, None, log, info)
+        tasks = PreviousTask(found.log.eval.task_id, task, {}, None, None, None, found.log, found.info)
     with lean_inspect(log_dir):
         [log] = inspect_ai.eval(
             tasks,
@@ -265,37 +261,12 @@ def _run(
     return log
 
 
-def _find_log(log_dir: Path, fingerprint: str) -> Found | None:
-    """The readable log of the same evaluation that holds most answers, with its samples; of several a finished one,
-    then the newest."""
-    found: list[Found] = []
-    for info in list_eval_logs(str(log_dir)) if log_dir.exists() else []:
-        try:
-            log = read_eval_log(info, header_only=True)
-            if (log.eval.metadata or {}).get("fingerprint") == fingerprint:
-                samples = read_eval_log_samples(info.name, all_samples_required=False, exclude_fields=_UNREAD)
-                found.append((info, log, list(samples)))
-        except Exception as error:  # a file that was cut off can break in many ways; the log before it may be whole
-            _LOG.warning("%s is damaged and is left aside, its samples are asked again: %s", info.name, error)
-    return max(found, key=lambda each: (len(_answered(each)), each[1].status == "success"), default=None)
-
-
-def _judged_again(
-    answered: Sequence[EvalSample], by_id: Mapping[str, Example]
-) -> list[tuple[EvalSample, Row, Verdict]]:
-    """Each logged sample, its details and the verdict of the verifiers as they are now: a log holds what a model said,
+def _judged_again(answers: Sequence[Answer], by_id: Mapping[str, Example]) -> list[tuple[Answer, Row, Verdict]]:
+    """Each logged answer, its details and the verdict of the verifiers as they are now: a log holds what a model said,
     and a better verifier reads it anew."""
-    logged = [dict(next(iter((sample.scores or {}).values())).metadata or {}) for sample in answered]
-    pairs = [
-        (by_id[str(sample.id)], details.get("prefix", "") + sample.output.completion)
-        for sample, details in zip(answered, logged, strict=True)
-    ]
-    found = zip(answered, logged, verify_many(pairs), strict=True)
-    return [(sample, {**details, "outcome": verdict.outcome}, verdict) for sample, details, verdict in found]
-
-
-def _answered(found: Found) -> list[EvalSample]:
-    return [sample for sample in found[2] if sample.scores and sample.error is None]
+    verdicts = verify_many([(by_id[one.id], one.details.get("prefix", "") + one.completion) for one in answers])
+    found = zip(answers, verdicts, strict=True)
+    return [(one, {**one.details, "outcome": verdict.outcome}, verdict) for one, verdict in found]
 
 
 def _fingerprint(document: Sequence[Any]) -> str:
