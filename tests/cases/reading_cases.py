@@ -158,6 +158,8 @@ KNOWN_TO_BE_WRONG = [
             ("C", "D\n\nWait, he is young: C", RIGHT, "the same"),
             ("C", "The answer is B. No, the answer is C.", RIGHT, "the same"),
             ("A", "A and D are both right, but A is better", RIGHT),
+            ("C", "C. Warfarin is better than aspirin (A) here", RIGHT, "a comparison"),
+            ("C", "C: Warfarin; A, B and D are unnecessary", RIGHT, "the others, denied"),
         ],
     ),
     *said(VITAMINS, [("B", "B12", RIGHT, "part of one option"), ("E", "K", RIGHT, "the same")]),

@@ -137,6 +137,8 @@ SHORT = [
             ("B", "\\boxed{10}", RIGHT),
             ("B", "$10$", RIGHT),
             ("B", "**10**", RIGHT),
+            ("B", "\\text{10}", RIGHT),
+            ("B", "B=10", RIGHT),
             ("B", "10%", NONE, "another thing than 10"),
             ("B", "10.5", NONE),
             ("C", "11", NONE),

@@ -17,34 +17,43 @@ _CHINESE = str.maketrans("。：（）【】，、；！．", ".:()[],,;!.")  # 
 # An answer that starts with a lone letter: "B", "(b)", "- **B**", "Option B", "I choose B", "The answer is B.",
 # "B: No", "\text{(B)}".
 _LETTER = re.compile(
-    r"(?:[->•]\s+)?[\s(\[{*\"'$]*(?:选[项择]?\s*)?"
-    r"(?:(?:it\s+is|it['’]s|i(?:\s+would|['’]d)?\s+(?:choose|pick|select|go\s+with))\s+)?"
-    r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{[\s(]*)?"
-    r"(?:(?:the\s+)?(?:(?:correct|right|best|final)\s+){0,2}(?:answer|option|choice|letter)(?:\s+is\b)?(?:\s*:)?[\s(*]+){0,2}"
-    r"([A-Za-z])(?![A-Za-z0-9])([\s:.)\]}*\"'$!]*)(.*)",
+    r"(?:[-#>•]+\s+)?[\s(\[{*\"'“‘$]*"
+    r"(?:(?:it\s+is|it['’]s|(?:most\s+)?(?:likely|probably)|"
+    r"i(?:\s+would|['’]d)?\s+(?:choose|pick|select|guess|go\s+with))\s+|(?:我?选[项择]?|正确选项[是为]:?)\s*)?"
+    r"(?:\\(?:text|math)[a-z]{0,6}\s*\{[\s(]*)?"
+    r"(?:(?:the\s+)?(?:(?:correct|right|best|final|most\s+(?:likely|appropriate|probable))\s+){0,2}"
+    r"(?:answer|option|choice|letter)(?:\s+is\b)?(?:\s*:)?[\s(*]+){0,2}"
+    r"([A-Za-z])(?![A-Za-z0-9])([\s:.)\]}*\"'”’$!]*)(.*)",
     re.DOTALL | re.IGNORECASE | re.ASCII,
 )
 _SEPARATORS = frozenset(":.)]}!\n")
 _IN_BRACKETS = re.compile(r"\((?![^()]*\)[^.])(.*)\)\.?", re.DOTALL)  # "B (Heparin)", but not "A (young) man (45)"
 # What may follow a letter in a sentence: "B, not A", "B is correct", "B because ..."; never a second letter or a doubt.
 _ASIDE = re.compile(
-    r"\s*(?:,(?!\s*(?:[A-Z]|no|not\s+[A-Z]{2,}|never|incorrect|wrong|false|wait|which|that|who|as|however|but|though|"
+    r"\s*(?:,(?=\s*I\s+(?:think|believe|guess|would\s+say)\b)"
+    r"|,(?!\s*(?:[A-Z]|no|not\s+[A-Z]{2,}|never|incorrect|wrong|false|wait|which|that|who|as|however|but|though|"
     r"although|while|unlike|if|unless)\b)"
-    r"|(?:because|since)\b|is\s+(?:the\s+)?(?:correct|right|best)\b)",
+    r"|(?:because|since)\b|is\s+(?:the\s+)?(?:correct|right|best|answer|most\s+(?:likely|appropriate|probable))\b)",
     re.IGNORECASE,
 )
 # A second letter, beside the first ("A and B", "A, C"), as another label ("A: Yes\nB: No"), or after second thoughts
 # ("B. Wait, the answer is C").
 _SECOND = re.compile(
-    r"(?:^\s*(?:,|;|/|&|\+|-|or\b|and\b|,\s*(?:or|and)\b)|[,;/&]\s*(?:or\b|and\b)?|\n|\b(?:or|and)\b)"
-    r"\s*(?:option\s+|choice\s+)?[(\[*]*([A-Z])(?![A-Za-z0-9])[*]*(?:\s*[)\]:,;/]|\.(?:\s|$)|\s*$|\s+(?:or|and)\b)"
+    r"(?:^\s*(?:,|;|/|&|\+|-|or\b|and\b|,\s*(?:or|and)\b)|[,;/&]\s*(?:or\b|and\b|then\b)?|\n|\b(?:or|and|then)\b)"
+    r"\s*(?:option\s+|choice\s+)?[(\[*]*([A-Z])(?![A-Za-z0-9])[*]*"
+    r"(?:\s*[)\]:,;/]|\.(?:\s|$)|\s*$|\s+(?:or|and|too|as\s+well)\b)"
     r"|\s\(?([A-Z])[):]"
     r"|\w:\s*([A-Z])[.)\s]*$"
     r"|\banswer\s+is:?\s*[(*]*([A-Z])(?!\w)"
 )
 # "Heparin, because warfarin is slow", "Heparin, not warfarin"; of an answer in lower case.
 _REASON = re.compile(r"(.+?)(?:,? (?:because|since|rather than|instead of)|, (not)) (.+)", re.DOTALL)
-_NO_CHOICE = re.compile(r"\b(?:because|since)\b[^\n.;]*|\bnot\s+(?:option\s+|choice\s+)?\(?[A-Z](?!\w)")
+# What names another option without choosing it: a reason, what it is not, an explanation in lines of its own.
+_NO_CHOICE = re.compile(
+    r"\b(?:because|since)\b[^\n.;]*|\bnot\s+(?:option\s+|choice\s+)?\(?[A-Z](?!\w)"
+    r"|\n\W*(?:Explanation|Reasoning|Rationale|Why)\b(?s:.*)"
+)
+_LATEX_TEXT = re.compile(r"\\(?:text|math)[a-z]{0,6}\s*\{([^{}]*)\}")
 _TEXT_THEN_LETTER = re.compile(r"(.*\S)\s*\(([A-Z])\)\.?", re.DOTALL)
 _DENIAL = re.compile(
     r"\b(?:no|not|never|neither|nor|none|cannot|\w+n['’]t|except|unlike|without|instead|rather|incorrect|wrong|false|"
@@ -59,7 +68,9 @@ def normalise_option(text: str) -> str:
 
 def _bare(text: str) -> str:
     """An option's text without what only sets it: Markdown, dollars, the length of a minus."""
-    return normalise_option(undelimited(text)).replace("−", "-")
+    text = undelimited(text)
+    inside = _LATEX_TEXT.fullmatch(text)
+    return normalise_option(inside[1] if inside else text).replace("−", "-")
 
 
 def _whole(answer: str, texts: Sequence[str]) -> int | None:
@@ -101,7 +112,7 @@ def read_choice(answer: str, options: Sequence[str] = ()) -> tuple[int | None, s
             bracketed = _IN_BRACKETS.fullmatch(rest)
             apart = not _DENIAL.search(bracketed[1].casefold()) if bracketed else bool(_ASIDE.match(rest))
             label = apart and match[1] != "I"  # which is a word, too
-            rest = bracketed[1] if bracketed else rest.lstrip("-–—,; ")  # "B, No"; but "B: -2" has a sign
+            rest = bracketed[1] if bracketed else rest.lstrip("-–—=→|,; ")  # "B, No"; but "B: -2" has a sign
         rest = normalise_option(rest)
         if not rest and (whole is None or index < len(texts)):
             return _in_range(index, options)

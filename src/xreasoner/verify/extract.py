@@ -15,10 +15,11 @@ _LONGEST_LINE = 500
 # "Answer: B", "The final answer is $5$.", "**Final Answer:** 7", "### ANSWER: 12", "答案：B"; never "answer" amid a
 # sentence.
 _LABEL = re.compile(
-    r"[\s#>*_-]*(?:(?:(?:so|thus|hence|therefore),? )?(?:(?:the|my) )?(?:(?:final|correct|right|best) ){0,2}"
+    r"[\s#>*_-]*(?:(?:(?:so|thus|hence|therefore),? )?(?:(?:the|my) )?"
+    r"(?:(?:final|correct|right|best|most (?:likely|appropriate|probable)) ){0,2}"
     r"(?:answer|(?<=correct )(?:option|choice)|(?<=best )(?:option|choice))"
     r"(?:[ *_]*(?:[:：=]|\bis\b(?: ?[:：])?)|[*_]*$)"
-    r"|(?:(?:因此|所以|综上|故)[，,]?)?(?:最终|正确)?答案[*_]*(?:[是为][:：]?|[:：]))[ *_]*",
+    r"|(?:(?:因此|所以|综上|故)[，,]?)?(?:最终|正确)?(?:答案|(?<=正确)选项)[*_]*(?:[是为][:：]?|[:：]))[ *_]*",
     re.IGNORECASE,
 )
 _HOPE = re.compile(r"[.\s]*I hope it is correct\.?\s*$")  # how the few-shot examples of arXiv 2206.14858 end
