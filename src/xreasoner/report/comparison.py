@@ -9,7 +9,7 @@ from typing import Any
 
 from xreasoner.report import figures
 from xreasoner.report.answers import Place, Questions
-from xreasoner.report.evaluations import Column, Evaluation, columns, is_run, read_folder
+from xreasoner.report.evaluations import Column, Evaluation, columns, read_folder
 from xreasoner.report.figures import Difference, Figure
 from xreasoner.report.protocol import benchmark_differences, published_differences, setting_differences
 from xreasoner.report.rundata import finite, mapping
@@ -175,8 +175,7 @@ def compare(folders: Sequence[Path], without: Without | None = None) -> Comparis
         notes.append("No evaluation has finished yet, so there are no accuracies.")
     if without is not None:
         notes += _unmatched(without, made)
-    runs = [path for path in once if is_run(path)]
-    return Comparison((*runs, *(p for p in once if p not in runs)), tuple(made), without, tuple(dict.fromkeys(notes)))
+    return Comparison(tuple(once), tuple(made), without, tuple(dict.fromkeys(notes)))
 
 
 def _unmatched(without: Without, made: Sequence[Column]) -> list[str]:

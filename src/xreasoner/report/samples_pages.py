@@ -58,7 +58,7 @@ class Shelf:
             if kind is None:
                 return None
             self._folder.mkdir(exist_ok=True)
-            new = self._folder / f"{len(self._seen):06d}.{_SUFFIX[kind]}"
+            new = self._folder / f"{len(self._seen) + 1:06d}.{_SUFFIX[kind]}"
             try:
                 os.link(path, new)
             except OSError:

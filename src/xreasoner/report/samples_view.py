@@ -76,7 +76,7 @@ def questions_of(c: Comparison, place: Place, show: Show) -> Iterator[Question]:
 
 
 def _question(identity: str, rows: Sequence[tuple[int, str, Any, Path, Path]], show: Show) -> Question:
-    _, _, first, home, folder = rows[0]
+    _, _, first, home, folder = next((r for r in rows if r[2].get("image") or r[2].get("images")), rows[0])
     told = []
     for number, which, row, row_home, _ in rows:
         whole = {**row, "completion": f"{row.get('prefix') or ''}{row.get('completion', '')}"}

@@ -1,0 +1,282 @@
+"""The page of a comparison and its table in the terminal."""
+
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from comparison_folders import about_of, row, silent, write_evaluation, write_fourteen
+from report_run_folder import write_run
+from rich.console import Console
+from test_comparison_read import write_benchmark_run
+from test_report_render import HOSTILE, Page, own_file
+
+from xreasoner.errors import RunError
+from xreasoner.report import compared_tables as tables
+from xreasoner.report.compared_browser import inline_browser
+from xreasoner.report.compared_page import page, report_comparison, write_comparison
+from xreasoner.report.comparison import compare
+from xreasoner.report.terminal import print_comparison
+from xreasoner.report.without import read_without
+
+
+def harmless(text: str, script: str) -> Page:
+    """No script but ours, nothing fetched from elsewhere, no handler, well nested, nothing that acts."""
+    found = Page(text)
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert scripts == ([own_file(script)] if script else [])
+    assert len(found.all("script")) == len(scripts)
+    assert not [tag for tag in ("iframe", "link", "object", "embed", "form", "base") if found.all(tag)]
+    for tag, attributes in found.found:
+        assert not any(name.startswith("on") or name == "style" for name in attributes), (tag, attributes)
+        for name in ("src", "href"):
+            value = attributes.get(name) or "#"
+            assert re.match(r"(data:image/|#|[\w./-]+\.(html|png|jpg)(#q\d+)?$)", value), (tag, value)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
+    text.encode("utf-8")
+    return found
+
+
+def tiny(folder: Path, model: str, right: int, n: int = 40, **changes) -> Path:
+    rows = [row(f"q{i:02d}", i < right) for i in range(n)]
+    return write_evaluation(folder, rows, model, **changes)
+
+
+def test_the_page_of_fourteen_benchmarks(tmp_path: Path) -> None:
+    folders = [write_fourteen(tmp_path / m, f"models/{m}", g, n=4, thoughts=5) for m, g in (("Base", 0), ("RL", 0.2))]
+    folders.append(write_fourteen(tmp_path / "blank", "models/Base", 0, n=3, thoughts=5, image="blank"))
+    out = write_comparison(compare(folders))
+    assert out == tmp_path / "Base" / "report-of-3-runs.html"
+    found = harmless(out.read_text(), "filter.js")
+    for words in (
+        "2 models on 14 benchmarks",
+        "General, in text",
+        "Medicine, with pictures",
+        "Unweighted mean of 5 benchmarks",
+        "Published by others",
+        "86.0 Qwen2.5-VL-7B-Instruct, greedy [1]",
+        "90.0† X-Reasoner-7B, avg@5 [2]",
+        "not measured",
+        "mmmu: 25 rows not asked",
+        "… and 5 more",
+        "only the abstract was at hand",
+        "beyond chance",
+        "All columns were asked in the same way",
+    ):
+        assert words in " ".join(found.words.split()), words
+    assert len(found.all("article")) == 14 * 4
+    assert len([i for i in found.all("img") if i["src"].startswith("data:image/png")]) == 9 * 4
+
+
+def test_numbers_of_the_page_by_hand(tmp_path: Path) -> None:
+    a, b = tiny(tmp_path / "a", "m/A", 10), tiny(tmp_path / "b", "m/B", 20, n=36)
+    c = compare([a, b])
+    [grid] = tables.accuracies(c)
+    first, second = grid.lines[0].entries
+    # 10 of 40: 25 ± sqrt(.25 * .75 / 40); 20 of 36; of the 36 in common 10 differ: 27.8 ± sqrt(10/36 * 26/36 / 36).
+    assert (first.text, first.error, first.lines) == ("25.0", "± 6.8", ("n 40",))
+    assert (second.text, second.error, second.lines) == ("55.6", "± 8.3", ("n 36, 36 in common",))
+    assert (second.apart, second.verdict) == ("+27.8 [+13.1, +42.4]", "better")
+    found = harmless(page(c, inline_browser(c)), "filter.js")
+    assert "These columns were not measured in the same way." in found.words
+    assert "B against A, on 1 benchmark: better on 1, worse on 0" in found.words
+
+
+def test_visual_reliance_and_image_sensitivity_by_hand(tmp_path: Path) -> None:
+    pictured = {"tags": {"modality": "image"}}
+
+    def write(image: str, says: str) -> Path:
+        rows = [row(f"q{i}", letter, **pictured) for i, letter in enumerate(says)]
+        return write_evaluation(tmp_path / image, rows, image=image)
+
+    c = compare([write("real", "BBBC"), write("blank", "BCCC"), write("shuffled", "BACC"), write("none", "BBCC")])
+    [line] = tables.reliance(c).lines
+    # real 3/4, shuffled 1/4; blank changes q1 and q2; shuffled q1 and q2.
+    assert [e.text for e in line.entries] == ["+50.0", "50.0", "50.0", "one sample", "4"]
+    by_name = {line.name: line.entries[0] for line in tables.controls(c).lines}
+    assert (by_name["Its own picture"].text, by_name["Blank picture"].text, by_name["No picture"].text) == (
+        "75.0",
+        "25.0",
+        "50.0",
+    )
+    assert by_name["Chance"].text == "25.0"
+    # (0.5 - 0.25) / 0.75
+    assert by_name["No picture"].lines == ("beyond chance 33.3", "n 4")
+    assert by_name["No picture"].apart == "−25.0 [−67.4, +17.4] to real"  # 1.96 * sqrt(3 / 4) / 4
+    assert by_name["Blank picture"].lines[0] == "beyond chance 0.0"
+
+
+def test_controls_of_options_and_questions(tmp_path: Path) -> None:
+    folders = [write_evaluation(tmp_path / "real", [row(f"q{i}", i < 3) for i in range(4)])]
+    for image in ("options-only", "question-only"):
+        folders.append(write_evaluation(tmp_path / image, [row(f"q{i}", i < 2) for i in range(4)], image=image))
+    c = compare(folders)
+    by_name = {line.name: line.entries[0] for line in tables.controls(c).lines}
+    assert by_name["Options only"].lines[0] == "beyond chance 33.3"
+    assert by_name["Question only"].lines == ("n 4",)  # nobody picks among options that are not shown
+    assert tables.reliance(c).lines == ()
+
+
+def test_a_model_without_a_benchmark_is_not_measured(tmp_path: Path) -> None:
+    other = write_evaluation(tmp_path / "b", [row("x", True, tags={"benchmark": "other"})], "m/B")
+    c = compare([tiny(tmp_path / "a", "m/A", 10), other])
+    [grid] = tables.accuracies(c)
+    assert [[e.text for e in line.entries] for line in grid.lines] == [
+        ["25.0", "not measured"],
+        ["not measured", "100.0"],
+    ]
+    assert "B and A have no question in common." in Page(page(c, None)).words
+
+
+def test_endings_and_samples_in_the_table(tmp_path: Path) -> None:
+    rows = [
+        row("q1", True, 1),
+        row("q1", True, 2),
+        row("q1", False, 3),
+        silent("q2", 1),
+        silent("q2", 2),
+        row("q2", False, 3),
+    ]
+    cell = {"benchmark": "tiny", "domain": "general", "modality": "text", "n": 2, "accuracy": 0.3, "refused": 3}
+    c = compare([write_evaluation(tmp_path / "a", rows, cells=[cell], epochs=3)])
+    [line] = tables.manners(c).lines
+    assert [e.text for e in line.entries] == ["2 × 3", "50.0", "50.0", "33.3", "0.0", "0.0", "0.0", "3", "20"]
+
+
+def test_without_a_list_every_table_stands_twice(tmp_path: Path) -> None:
+    folders = [tiny(tmp_path / "a", "m/A", 10), tiny(tmp_path / "b", "m/B", 20)]
+    more = write_evaluation(tmp_path / "c", [row("x", True, tags={"benchmark": "more"})], "m/A")
+    listed = {"rule": "seen blind", "solvers": ["S"], "ids": {"tiny": [f"q{i:02d}" for i in range(5)]}}
+    (tmp_path / "ids.json").write_text(json.dumps(listed))
+    c = compare([*folders, more], read_without(tmp_path / "ids.json"))
+    grid = tables.accuracies(c)[0]
+    assert grid.heads == ("A", "A, without", "B", "B, without")
+    # 10/40, 5/35, 20/40, 15/35; the difference of 10 questions is over 40, then over 35.
+    by_name = {line.name: line.entries for line in grid.lines}
+    assert [e.text for e in by_name["tiny"]] == ["25.0", "14.3", "50.0", "42.9"]
+    assert [e.apart.split()[0] if e.apart else "" for e in by_name["tiny"]] == ["", "", "+25.0", "+28.6"]
+    assert [e.text for e in by_name["more"]] == ["100.0", "not in the list", "not measured", "not measured"]
+    assert [line.name for line in tables.manners(c).lines][:4] == ["A", "A, without", "B", "B, without"]
+    words = Page(page(c, inline_browser(c))).words
+    assert (
+        "leave out the 5 questions of 1 benchmarks that ids.json names. Their rule: seen blind, by the answers of S."
+        in words
+    )
+
+
+def test_a_mean_holds_what_all_models_answered(tmp_path: Path) -> None:
+    def rows(right: dict[str, bool]):
+        return [row(f"{b}-{i}", r, tags={"benchmark": b}) for b, r in right.items() for i in range(2)]
+
+    a = write_evaluation(tmp_path / "a", rows({"one": True, "two": False, "three": True}), "m/A")
+    b = write_evaluation(tmp_path / "b", rows({"one": True, "two": True}), "m/B")
+    [grid] = tables.accuracies(compare([a, b]))
+    mean = grid.lines[-1]
+    assert mean.name == "Unweighted mean of 2 benchmarks"
+    assert [e.text for e in mean.entries] == ["50.0", "100.0"]
+    assert mean.entries[1].apart == "+50.0 [interval not known]"
+
+
+def test_hostile_content_stays_text(tmp_path: Path) -> None:
+    mean = HOSTILE.replace("\ud800", "")
+    for name in ("a", "b"):
+        bad = row(
+            mean,
+            True,
+            tags={"benchmark": mean, "domain": mean, "modality": mean, "subject": mean, "cluster": mean},
+            prompt=HOSTILE,
+            completion=f"<think>{HOSTILE}</think>{HOSTILE}" + "x" * 100_000,
+            gold=HOSTILE,
+            extracted=HOSTILE,
+            options=[HOSTILE, mean],
+            exit=mean,
+            stop=mean,
+            image=mean,
+            images=[mean, "../" * 9 + "etc/passwd", 3],
+        )
+        told = {"model": mean, "percent": 50, "how": mean, "source": mean}
+        about = {
+            mean: about_of(
+                1, source=mean, note=mean, revision=mean, published=[told], left_out=[{"id": mean, "reason": mean}]
+            )
+        }
+        write_evaluation(
+            tmp_path / name, [bad], f"{mean}/{name}{mean}", about=about, split=mean, means={mean: mean + name}
+        )
+    (tmp_path / "ids.json").write_text(json.dumps({"rule": mean, "solvers": [mean], "ids": {mean: [mean]}}))
+    c = compare([tmp_path / "a", tmp_path / "b"], read_without(tmp_path / "ids.json"))
+    out = write_comparison(c)
+    found = harmless(out.read_text(), "filter.js")
+    assert found.words.count("<script>alert(1)</script></details>") >= 20
+    assert "{{7*7}}" in found.words
+    assert "more characters" in found.words
+    printed = io.StringIO()
+    print_comparison(c, Console(file=printed, width=200))
+    assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", printed.getvalue())
+
+
+def test_the_terminal_tells_differences_before_the_table(tmp_path: Path) -> None:
+    c = compare([tiny(tmp_path / "a", "m/A", 10), tiny(tmp_path / "b", "m/B", 20, think_budget=64)])
+    out = io.StringIO()
+    print_comparison(c, Console(file=out, width=100))
+    text = out.getvalue()
+    assert text.index("Tokens to think: 4,096 (A); 64 (B).") < text.index("tiny")
+    # 10 of 40 differ: 1.96 * sqrt(1/4 * 3/4 / 40) = 13.4 points to each side.
+    assert "50.0 ± 7.9" in text
+    assert "+25.0 [+11.6, +38.4]" in text
+
+
+def test_a_run_shows_its_recipe_too(tmp_path: Path) -> None:
+    out = report_comparison([write_benchmark_run(tmp_path / "run")], None, None, Console(file=io.StringIO()))
+    assert out == tmp_path / "run" / "report.html"
+    found = harmless(out.read_text(), "filter.js")
+    assert "Qwen" in found.words
+    assert "262144" in found.words  # the recipe
+    assert "The job eval-rl of run is not finished, and is left out." in found.words
+
+
+def test_nothing_measured_is_said(tmp_path: Path) -> None:
+    (tmp_path / "evaluation.json").write_text("{}")
+    found = harmless(write_comparison(compare([tmp_path])).read_text(), "filter.js")
+    assert "Nothing has been measured yet" in found.words
+    assert "No samples have been recorded." in found.words
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "xreasoner.cli", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_command_compares_evaluations_and_leaves_micro_runs_as_they_are(tmp_path: Path) -> None:
+    a, micro = tiny(tmp_path / "a", "m/A", 10), write_run(tmp_path / "micro", n=2)
+    done = command("report", str(a), str(micro))
+    assert (done.returncode, "report-of-2-runs.html" in done.stdout) == (0, True), done.stderr
+    assert "Comparison" in (a / "report-of-2-runs.html").read_text()
+    (tmp_path / "ids.json").write_text('{"ids": {"tiny": ["q00"]}}')
+    refused = command("report", str(micro), "--without", str(tmp_path / "ids.json"))
+    assert (refused.returncode, "leave it out" in refused.stderr) == (2, True)
+    assert "A, without" in _written(
+        command("report", str(a), "--without", str(tmp_path / "ids.json")), a / "report.html"
+    )
+
+
+def _written(done: subprocess.CompletedProcess[str], path: Path) -> str:
+    assert done.returncode == 0, done.stderr
+    return path.read_text()
+
+
+def test_a_folder_that_is_neither_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="neither"):
+        compare([tmp_path / "missing"])
+
+
+def test_the_comparison_loads_neither_torch_nor_inspect() -> None:
+    code = (
+        "import sys, xreasoner.report.compared_page\n"
+        "sys.exit(any(m in sys.modules for m in ('torch', 'inspect_ai', 'transformers', 'math_verify')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
