@@ -48,7 +48,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Rows in the folder DATA_VARIABLE/`folder` (by default the benchmark's `name`) or, where that variable is not set,
+    """Rows in the folder DATA_VARIABLE/`folder` (by default the benchmark's `name`) or, where there is no such folder,
     at `hub` (None: only a folder of your own). `to_example(row, id, pictures)` gives a row's Example, tagged with
     domain and modality at least, or raises Unfit; its id is the one given, or made of the row's own. `source` is where
     a person gets the rows.
@@ -81,14 +81,15 @@ class Questions:
         return sorted({path for pattern in self.files for path in self.home.glob(pattern) if path.is_file()})
 
     def check(self, split: Split) -> None:
-        """Raises DataError where there is nothing to read: no file in the folder that was named, or no such split on
-        the Hub. Does not ask the Hub."""
-        if self.local_files(split) or (split == "test" and self.hub and DATA_VARIABLE not in os.environ):
+        """Raises DataError where there is nothing to read: no file in the benchmark's folder, or no such split on the
+        Hub. Does not ask the Hub."""
+        on_hub = split == "test" and self.hub is not None
+        if self.local_files(split) or (on_hub and not self.home.is_dir()):
             return
         name, others = f"{self.folder or self.name}/{split}.jsonl", ""
         if split == "test" and self.files:
             others = f", nor one of the kind {', '.join(self.files)}"
-        hub = ", or unset it to take the Hub" if split == "test" and self.hub else ""
+        hub = f", or remove {self.home} to take the Hub" if on_hub else ""
         raise DataError(
             f"The benchmark file ${DATA_VARIABLE}/{name} is not there ({_data()}/{name}){others}: fetch it from "
             f"{self.source} and set {DATA_VARIABLE} to the folder that holds {name}{hub}."
@@ -142,8 +143,13 @@ class Questions:
                 yield open_files(files, aside, self.name), beside, _digest(files)
                 return
             assert self.hub is not None
-            raw = open_hub(self.hub, aside)
-            beside = [fetch_beside(self.hub, name) for name in self.beside] if pictures else []
+            try:
+                raw = open_hub(self.hub, aside)
+                beside = [fetch_beside(self.hub, name) for name in self.beside] if pictures else []
+            except DataError as error:
+                raise DataError(
+                    f"{error} For a benchmark that is ${DATA_VARIABLE}/{self.folder or self.name}."
+                ) from None
             yield raw, beside, revision_of(self.hub)
 
     def _read(self, raw: Raw, pictures: Pictures, chosen: set[str] | None) -> tuple[list[Example], list[LeftOut]]:
@@ -167,12 +173,11 @@ class Questions:
                 seen.add(example.id)
                 found.append(self._example(number, row, pictures) if pictures.kept else example)
             except Unfit as unfit:
-                left_out.append(LeftOut(raw.where(number), unfit.detail))
+                left_out.append(LeftOut(raw.where(number), _plain(unfit.detail)))
             except (RecursionError, ArithmeticError, ValueError, TypeError, LookupError, AttributeError) as error:
                 # Rows are untrusted, and whatever a loader did not think of is about this row alone.
-                left_out.append(
-                    LeftOut(raw.where(number), f"is malformed ({type(error).__name__}: {str(error)[:80]}).")
-                )
+                why = f"is malformed ({type(error).__name__}: {str(error)[:80]})."
+                left_out.append(LeftOut(raw.where(number), _plain(why)))
         return found, left_out
 
     def _example(self, number: int, row: Any, pictures: Pictures) -> Example:
@@ -194,6 +199,11 @@ def _digest(files: Sequence[Path]) -> str:
         with path.open("rb") as file:
             whole.update(hashlib.file_digest(file, "sha256").digest())
     return f"files {whole.hexdigest()[:16]}"
+
+
+def _plain(detail: str) -> str:
+    """Safe to print and to write: what rows bring along may move a terminal's cursor, or be no text at all."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in detail)
 
 
 def _encodable(example: Example) -> None:
