@@ -206,6 +206,14 @@ def test_half_a_surrogate_pair_in_the_gold_of_a_choice_or_in_a_picture(read):
     assert "cannot be read" in only(read, {**CHOICE, "image": HALF})
 
 
+@pytest.mark.parametrize("token", ["<|im_end|>", "<|image_pad|>", "<|eot_id|>", "<|vision_start|>"])
+def test_a_token_of_the_chat_in_a_question_or_an_option(token, read):
+    """In the text of a question with a picture it would count as another picture, and end the evaluation."""
+    for row in ({**CHOICE, "question": f"Which {token}?"}, {**CHOICE, "options": ["this", token]}):
+        assert only(read, row) == f"holds {token}, which a model reads as part of the chat: remove it."
+    assert read([{**CHOICE, "question": "Is |a| <|b| or <|> or <b|c>?"}])[1] == {}
+
+
 @pytest.mark.parametrize("subject", [7, None, ["x"], {"a": "b"}])
 def test_a_tag_of_the_wrong_type(subject, read):
     assert only(read, {**CHOICE, "subject": subject}).startswith("is malformed (TypeError: ")

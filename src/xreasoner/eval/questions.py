@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ Split = Literal["dev", "test"]
 DATA_VARIABLE = "XREASONER_DATA"  # environment variable: the folder of benchmarks
 _ROWS = (".jsonl", ".json", ".parquet", ".jsonl.gz", ".json.gz")
 _ARCHIVES = ".zip"
+_CHAT_TOKEN = re.compile(r"<\|[A-Za-z_]{3,30}\|>")  # "<|im_end|>", "<|image_pad|>", "<|eot_id|>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,7 @@ class Questions:
         made = self.to_example(row, f"{self.name}-{number}", pictures)
         own = made.id if made.id.startswith(f"{self.name}-") else f"{self.name}-{made.id}"
         example = replace(made, id=own, response=None, tags={**made.tags, "benchmark": self.name})
-        _encodable(example)
+        _check_texts(example)
         return example
 
 
@@ -206,13 +208,17 @@ def _plain(detail: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in detail)
 
 
-def _encodable(example: Example) -> None:
-    texts = [p for m in example.messages for p in ([m.content] if isinstance(m.content, str) else m.content)]
-    parts = [p for p in texts if isinstance(p, str)]
+def _check_texts(example: Example) -> None:
+    """Raises Unfit for what no model can be asked: its chat template would take part of the question for structure, or
+    for one more picture, which ends an evaluation."""
+    contents = [[m.content] if isinstance(m.content, str) else m.content for m in example.messages]
+    asked = "".join(part for content in contents for part in content if isinstance(part, str))
     try:
-        "".join([example.id, *parts, example.gold, *example.options, *example.tags.values()]).encode()
+        "".join([example.id, asked, example.gold, *example.options, *example.tags.values()]).encode()
     except UnicodeEncodeError:
         raise Unfit("malformed", "holds half of a surrogate pair, which is no text.") from None
+    if token := _CHAT_TOKEN.search(asked):
+        raise Unfit("malformed", f"holds {token[0]}, which a model reads as part of the chat: remove it.")
 
 
 def _judged(examples: list[Example]) -> tuple[list[Example], list[LeftOut]]:
