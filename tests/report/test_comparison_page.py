@@ -16,6 +16,7 @@ from test_report_render import HOSTILE, Page, own_file
 
 from xreasoner.errors import RunError
 from xreasoner.report import compared_tables as tables
+from xreasoner.report import control_tables
 from xreasoner.report.compared_browser import inline_browser
 from xreasoner.report.compared_page import page, report_comparison, write_comparison
 from xreasoner.report.comparison import compare
@@ -35,7 +36,7 @@ def harmless(text: str, script: str) -> Page:
         for name in ("src", "href"):
             value = attributes.get(name) or "#"
             assert re.match(r"(data:image/|#|[\w./-]+\.(html|png|jpg)(#q\d+)?$)", value), (tag, value)
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]", text)
     text.encode("utf-8")
     return found
 
@@ -93,11 +94,11 @@ def test_visual_reliance_and_image_sensitivity_by_hand(tmp_path: Path) -> None:
         return write_evaluation(tmp_path / image, rows, image=image)
 
     c = compare([write("real", "BBBC"), write("blank", "BCCC"), write("shuffled", "BACC"), write("none", "BBCC")])
-    [line] = tables.reliance(c).lines
+    [line] = control_tables.reliance(c).lines
     # real 3/4, shuffled 1/4; blank changes q1 and q2; shuffled q1 and q2.
     assert [e.text for e in line.entries] == ["+50.0", "50.0", "50.0", "one sample", "4"]
-    by_name = {line.name: line.entries[0] for line in tables.controls(c).lines}
-    assert (by_name["Its own picture"].text, by_name["Blank picture"].text, by_name["No picture"].text) == (
+    by_name = {line.name: line.entries[0] for line in control_tables.controls(c).lines}
+    assert (by_name["As it is"].text, by_name["Blank picture"].text, by_name["No picture"].text) == (
         "75.0",
         "25.0",
         "50.0",
@@ -114,10 +115,10 @@ def test_controls_of_options_and_questions(tmp_path: Path) -> None:
     for image in ("options-only", "question-only"):
         folders.append(write_evaluation(tmp_path / image, [row(f"q{i}", i < 2) for i in range(4)], image=image))
     c = compare(folders)
-    by_name = {line.name: line.entries[0] for line in tables.controls(c).lines}
+    by_name = {line.name: line.entries[0] for line in control_tables.controls(c).lines}
     assert by_name["Options only"].lines[0] == "beyond chance 33.3"
     assert by_name["Question only"].lines == ("n 4",)  # nobody picks among options that are not shown
-    assert tables.reliance(c).lines == ()
+    assert control_tables.reliance(c).lines == ()
 
 
 def test_a_model_without_a_benchmark_is_not_measured(tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_a_mean_holds_what_all_models_answered(tmp_path: Path) -> None:
 
 
 def test_hostile_content_stays_text(tmp_path: Path) -> None:
-    mean = HOSTILE.replace("\ud800", "")
+    mean = HOSTILE.replace("\ud800", "") + "\u200f\u200e\u061c"
     for name in ("a", "b"):
         bad = row(
             mean,

@@ -13,6 +13,7 @@ from rich.console import Console
 from xreasoner.errors import RunError
 from xreasoner.files import whole_folder, write_atomic
 from xreasoner.report import compared_tables as tables
+from xreasoner.report import control_tables
 from xreasoner.report.answers import SETTINGS
 from xreasoner.report.collect import collect
 from xreasoner.report.compared_browser import fits_one_page, inline_browser
@@ -117,8 +118,8 @@ def page(c: Comparison, browser: dict[str, Any] | None, indexes: Sequence[Index]
             manners=tables.manners(c),
             left_out=left_out,
             about=[(name, c.about(name)) for name in names if c.about(name)],
-            controls=tables.controls(c),
-            reliance=tables.reliance(c),
+            controls=control_tables.controls(c),
+            reliance=control_tables.reliance(c),
             control_differences=c.control_differences(),
             browser=browser,
             indexes=indexes,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from xreasoner.report import figures
 from xreasoner.report.answers import SETTINGS, Place
-from xreasoner.report.comparison import CONTROLS, Comparison, View
+from xreasoner.report.comparison import Comparison, View
 from xreasoner.report.figures import Difference, Figure
-from xreasoner.report.formats import counts, error, interval, label, number, percent, points
+from xreasoner.report.formats import error, interval, number, percent, points
 from xreasoner.report.protocol import same_way, way
 from xreasoner.report.rundata import finite
 
@@ -152,7 +152,7 @@ def manners(c: Comparison) -> Grid:
             questions = view.questions(place)
             ends = figures.endings(questions)
             if ends is None:
-                lines.append(Line(head(view), (missing(view, place), *[Entry("")] * (len(heads) - 1)), _titled(place)))
+                lines.append(Line(head(view), (missing(view, place), *[Entry("")] * (len(heads) - 1)), titled(place)))
                 continue
             refused = view.refused(place)
             shares = (ends.no_answer, ends.forced, ends.capped, ends.verifier_error)
@@ -164,7 +164,7 @@ def manners(c: Comparison) -> Grid:
                 Entry(UNMEASURED, faint=True) if refused is None else Entry(f"{refused:,}"),
                 Entry(UNMEASURED, faint=True) if ends.tokens is None else Entry(f"{ends.tokens:,.0f}"),
             )
-            lines.append(Line(head(view), entries, _titled(place)))
+            lines.append(Line(head(view), entries, titled(place)))
     return Grid("Samples and endings", heads, tuple(lines))
 
 
@@ -172,76 +172,6 @@ def _of_samples(got: Figure | None) -> Entry:
     return Entry("one sample", faint=True) if got is None else Entry(percent(got.value), error(got.stderr))
 
 
-def _titled(place: Place) -> str:
+def titled(place: Place) -> str:
+    """The name of a group of rows."""
     return f"{place.name} · {SETTINGS[place.setting].lower()}"
-
-
-def controls(c: Comparison) -> Grid:
-    """Every control of every benchmark by models, each held against the real pictures of the same questions."""
-    lines = []
-    for place in controlled(c):
-        views = c.views
-        lines.append(Line(label("real"), tuple(_real(v, place) for v in views), _titled(place)))
-        for control in CONTROLS:
-            if any(v.accuracy(place, control) for v in views):
-                lines.append(Line(label(control), tuple(_control(v, place, control) for v in views), _titled(place)))
-        chances = tuple(figures.chance(v.questions(place)) for v in views)
-        told = tuple(Entry("no options", faint=True) if x is None else Entry(percent(x)) for x in chances)
-        lines.append(Line("Chance", told, _titled(place)))
-    return Grid("Controls", tuple(map(head, c.views)), tuple(lines))
-
-
-def controlled(c: Comparison) -> list[Place]:
-    measured = {p for control in CONTROLS for p in c.places(control)}
-    return [p for p in dict.fromkeys((*c.places(), *sorted(measured))) if p in measured]
-
-
-def _real(view: View, place: Place) -> Entry:
-    got = view.accuracy(place)
-    return (
-        missing(view, place) if got is None else Entry(percent(got.value), error(got.stderr), lines=(f"n {got.n:,}",))
-    )
-
-
-def _control(view: View, place: Place, control: str) -> Entry:
-    got, questions = view.accuracy(place, control), view.questions(place, control)
-    if got is None:
-        return missing(view, place)
-    found = figures.difference(questions, view.questions(place))
-    apart = f"{difference_words(found)} to real" if found else "no real answers to the same questions"
-    lines = []
-    beyond = figures.beyond_chance(got.value, None if control == "question-only" else figures.chance(questions))
-    if beyond is not None:
-        lines.append(f"beyond chance {percent(beyond)}")
-    return Entry(percent(got.value), error(got.stderr), "", (*lines, size_words(got)), apart)
-
-
-def reliance(c: Comparison) -> Grid:
-    """By benchmark and model: what accuracy loses with another's picture, and how many answers change when the picture
-    does."""
-    heads = ("visual reliance", "changed by a blank", "changed by another's", "changed by sampling alone", "n")
-    lines = []
-    for place in controlled(c):
-        for view in c.views:
-            real = view.questions(place)
-            against = {control: view.questions(place, control) for control in ("shuffled", "blank")}
-            if not any(against.values()):
-                continue
-            lost = figures.difference(real, against["shuffled"])
-            moved = [figures.changed(real, against[control]) for control in ("blank", "shuffled")]
-            entries = (
-                Entry(UNMEASURED, faint=True)
-                if lost is None
-                else Entry(points(lost.value), "", lost.verdict, (interval(lost.interval),)),
-                *(_share(one) for one in moved),
-                _share(figures.resampled(real), "one sample"),
-                Entry(counts([lost.n if lost else None, *(one.n if one else None for one in moved)])),
-            )
-            lines.append(Line(head(view), entries, _titled(place)))
-    return Grid("Visual reliance and image sensitivity", heads, tuple(lines))
-
-
-def _share(got: Figure | None, without: str = UNMEASURED) -> Entry:
-    if got is None:
-        return Entry(without, faint=True)
-    return Entry(percent(got.value), error(got.stderr))

@@ -7,8 +7,16 @@ from collections.abc import Sequence
 
 NOTHING = "–"
 _SYMBOLS = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"} | {0x7F: "␡"}
-# C1 controls and bidirectional overrides can make text look like other text; lone surrogates cannot be encoded.
-_HIDDEN = (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xD800, 0xE000))
+# C1 controls, bidirectional marks and overrides can make text look like other text; lone surrogates cannot be encoded.
+_HIDDEN = (
+    *range(0x80, 0xA0),
+    0x061C,
+    0x200E,
+    0x200F,
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+    *range(0xD800, 0xE000),
+)
 _CLEAN = _SYMBOLS | dict.fromkeys(_HIDDEN, "\ufffd")
 
 LABELS = {
