@@ -108,7 +108,7 @@ def test_a_difference_is_clear_where_its_interval_leaves_out_0(value, stderr, n,
 
 def test_changed_answers_are_counted_by_what_was_read(tmp_path: Path) -> None:
     real = of(tmp_path / "a", {"q1": "B", "q2": "C", "q3": "-", "q4": "-", "q5": "B"})
-    blank = of(tmp_path / "b", {"q1": "B", "q2": "B", "q3": "-", "q4": "A", "x": "A"})
+    blank = of(tmp_path / "b", {"q1": "B", "q2": "D", "q3": "-", "q4": "A", "x": "A"})  # C to D: wrong both times
     got = figures.changed(real, blank)
     assert (got.value, got.n) == (0.5, 4)
     assert got.stderr == pytest.approx(math.sqrt(4 * 0.25) / 4)

@@ -159,6 +159,7 @@ def test_without_a_list_every_table_stands_twice(tmp_path: Path) -> None:
     by_name = {line.name: line.entries for line in grid.lines}
     assert [e.text for e in by_name["tiny"]] == ["25.0", "14.3", "50.0", "42.9"]
     assert [e.apart.split()[0] if e.apart else "" for e in by_name["tiny"]] == ["", "", "+25.0", "+28.6"]
+    assert [e.lines for e in by_name["tiny"]] == [("n 40",), ("n 35",), ("n 40",), ("n 35",)]  # all in common
     assert [e.text for e in by_name["more"]] == ["100.0", "not in the list", "not measured", "not measured"]
     assert [line.name for line in tables.manners(c).lines][:4] == ["A", "A, without", "B", "B, without"]
     words = Page(page(c, inline_browser(c))).words
