@@ -21,7 +21,9 @@ from xreasoner import config
 from xreasoner.errors import DataError, ModelError, RecipeError, RunError
 from xreasoner.eval import benchmarks
 from xreasoner.eval.benchmark import Benchmark
-from xreasoner.evaluation import Asked, Model, default_spec, evaluate_model, folder_name, label, pixels
+from xreasoner.evaluation import default_spec, evaluate_model, folder_name
+from xreasoner.evaluation.models import Asked, Model, label, pixels
+from xreasoner.evaluation.show import left_out, table
 from xreasoner.model.hub import MICRO
 from xreasoner.model.presets import preset_of
 from xreasoner.prompts import TRAINING, render
@@ -72,6 +74,7 @@ def test_what_cannot_be_evaluated_leaves_nothing(
     suite: str, image: str, error: type[Exception], word: str, data: Path
 ) -> None:
     out = data / "out"
+    (data / "gsm8k").mkdir()  # and empty
     with pytest.raises(error, match=word):
         evaluate_model(data / "nowhere", suite, image, None, 1, out)
     assert not out.exists()
@@ -357,3 +360,31 @@ def test_the_released_model_by_its_hub_id(tmp_path: Path) -> None:
     cells = json.loads((tmp_path / "out" / "cells.json").read_text())
     assert {c["modality"] for c in cells} == {"text", "image", "chart"}
     assert {c["checkpoint"] for c in cells} == {"X-Reasoner-7B"}
+
+
+def test_the_table_says_what_differs_and_no_more() -> None:
+    cell = {"benchmark": "mmmu", "domain": "general", "modality": "image", "steps": 0, "n": 1200, "accuracy": 0.5}
+    cell |= {"stderr": 0.01, "epochs": 1, "forced_rate": 0.25, "no_answer_rate": 0.0, "mean_tokens": 12.4, "refused": 0}
+    one = table("t", [cell])
+    assert [c.header for c in one.columns] == [
+        *("benchmark", "domain", "modality", "n", "accuracy", "forced", "no answer", "tokens")
+    ]
+    assert [next(iter(c.cells)) for c in one.columns][3:] == ["1,200", "50.0% ± 1.0%", "25.0%", "0.0%", "12"]
+    more = {"epochs": 5, "majority": 0.6, "majority_stderr": None, "any_right": 0.75, "any_right_stderr": 0.02}
+    several = table("t", [cell | more | {"benchmark": "", "steps": 3, "refused": 2}])
+    assert [c.header for c in several.columns] == [
+        *("domain", "modality", "steps", "n", "avg@5", "maj@5", "pass@5", "forced", "no answer", "tokens", "refused")
+    ]
+    assert [next(iter(c.cells)) for c in several.columns][5:7] == ["60.0%", "75.0% ± 2.0%"]
+
+
+def test_what_of_a_suite_was_not_asked_is_told(tmp_path: Path) -> None:
+    rows = [{"id": "Line 2 of x", "reason": "has no gold."}, {"id": "Line 9 of x", "reason": "has no gold."}]
+    about = {"nejm": {"missing": "not there", "left_out": []}, "mmmu": {"left_out": rows}, "gsm8k": {"left_out": []}}
+    (tmp_path / "benchmarks.json").write_text(json.dumps(about))
+    assert left_out(tmp_path / "benchmarks.json") == [
+        "Warning: nejm is left out: not there",
+        "Warning: 2 rows of mmmu cannot be asked, such as Line 2 of x has no gold. "
+        f"({tmp_path / 'benchmarks.json'} has all)",
+    ]
+    assert left_out(tmp_path / "none.json") == []

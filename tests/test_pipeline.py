@@ -258,6 +258,7 @@ def test_a_benchmark_that_is_not_there_is_found_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XREASONER_DATA", str(tmp_path))
+    (tmp_path / "gsm8k").mkdir()
     with pytest.raises(DataError, match=r"\$XREASONER_DATA/gsm8k/test\.jsonl is not there .*: fetch it from"):
         pipeline.preflight(load("eval.suite=gsm8k"), tmp_path)
 

@@ -140,7 +140,8 @@ def evaluate(
     at_once: Annotated[int, typer.Option(min=1, help="requests at the same time")] = 32,
 ) -> None:
     """Evaluate a model on a suite. The same command again completes a broken evaluation."""
-    from xreasoner.evaluation import Asked, evaluate_model
+    from xreasoner.evaluation import evaluate_model
+    from xreasoner.evaluation.models import Asked
 
     with _interruptible():
         asked = Asked(

@@ -235,10 +235,11 @@ def test_the_benchmarks_of_the_suite(found):
 def test_benchmarks_that_cannot_be_measured(found, tmp_path, monkeypatch):
     assert found("evaluation", "eval.suite=mirco")[0][1:] == (
         "failed",
-        f"There is no suite `mirco`: choose one of {', '.join(sorted(SUITES))}, or a benchmark: "
-        f"{', '.join(sorted(BENCHMARKS.keys() - SUITES.keys()))}. ",
+        f"There is no suite `mirco`: choose one of {', '.join(sorted(SUITES))}, or benchmarks, with commas between "
+        f"them: {', '.join(sorted(BENCHMARKS))}. ",
     )
     monkeypatch.setenv("XREASONER_DATA", str(tmp_path))
+    (tmp_path / "gsm8k").mkdir()
     [(_, state, text)] = found("evaluation", "eval.suite=gsm8k", "eval.controls=null")
     assert (state, "gsm8k/test.jsonl is not there" in text) == ("failed", True)
     bad, good = ({"question": "How many?", "answer": f"x #### {gold}"} for gold in ("many", "4"))

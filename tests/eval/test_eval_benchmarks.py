@@ -7,9 +7,11 @@ from xreasoner.data.sources import open_local
 from xreasoner.errors import DataError, RecipeError
 from xreasoner.eval import benchmarks, questions
 from xreasoner.eval.benchmark import Benchmark, first_of_each
-from xreasoner.eval.benchmarks import BENCHMARKS, SUITES, suite_benchmarks
+from xreasoner.eval.benchmarks import BENCHMARKS, SUITES, at_hand, suite_benchmarks, suite_limit, suite_names
 from xreasoner.eval.questions import DATA_VARIABLE
 from xreasoner.types import Example, Image, Message
+
+PARTS = [b for b in BENCHMARKS.values() if b.part_of]
 
 
 def made(split, images, limit=None):
@@ -55,6 +57,38 @@ def test_unknown_suite_names_the_known():
     with pytest.raises(RecipeError, match="gsm8k, math500, "):
         suite_benchmarks("mikro")
     assert all(name in BENCHMARKS for suite in SUITES.values() for name in suite)
+    assert all(BENCHMARKS[b.part_of].questions.to_example is b.questions.to_example for b in PARTS)
+
+
+def test_the_papers_suite_is_its_table_of_sizes():
+    assert len(SUITES["paper"]) == 15  # of which two are MedQA
+    asked = [benchmark.name for benchmark in suite_benchmarks("paper")]
+    assert len(asked) == 12  # three are parts of others, and asked with them
+    assert "mmmu-health" not in asked
+    assert [benchmark.name for benchmark in suite_benchmarks("mmmu-health")] == ["mmmu-health"]
+
+
+def test_a_list_of_benchmarks_is_a_suite():
+    assert suite_names("mmmu, gsm8k,mmmu") == ("mmmu", "gsm8k")
+    assert suite_limit("quick") == 100
+    assert suite_limit("gsm8k") is None
+    with pytest.raises(RecipeError, match="There is no suite `gsm8k,mikro`"):
+        suite_names("gsm8k,mikro")
+
+
+def test_one_that_everybody_has_to_bring_may_be_missing_among_others(tmp_path, monkeypatch):
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    found, missing = at_hand("gsm8k,nejm", "test")
+    assert [b.name for b in found] == ["gsm8k"]  # from the Hub, since there is no folder of it
+    assert list(missing) == ["nejm"]
+    assert "nejm/test.jsonl is not there" in missing["nejm"]
+    with pytest.raises(DataError, match=r"nejm/test\.jsonl is not there"):
+        at_hand("nejm", "test")
+    with pytest.raises(DataError, match=r"nejm/test\.jsonl is not there"):
+        at_hand("nejm,omnimedvqa", "test")
+    (tmp_path / "gsm8k").mkdir()
+    with pytest.raises(DataError, match=r"gsm8k/test\.jsonl is not there.*or remove .*gsm8k to take the Hub"):
+        at_hand("gsm8k,nejm", "test")
 
 
 def test_micro_has_the_sizes_of_its_table(tmp_path, monkeypatch):

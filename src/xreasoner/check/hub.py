@@ -12,6 +12,7 @@ import httpx
 from xreasoner.check.finding import Context, Finding, ok, warning
 from xreasoner.config import DistillSpec, Recipe, TeacherSpec
 from xreasoner.data.datasets import DATASETS, Dataset
+from xreasoner.errors import RecipeError
 from xreasoner.eval.benchmarks import BENCHMARKS, suite_names
 
 _SECONDS = 5.0
@@ -41,13 +42,20 @@ def on_hub(recipe: Recipe) -> list[str]:
         dataset = DATASETS.get(stage.data.name)
         if isinstance(dataset, Dataset) and dataset.hub is not None and stage.data.path is None:
             found.append(stage.data.name)
-    read = {(name, recipe.eval.split) for name in suite_names(recipe.eval.suite) if name in BENCHMARKS}
+    read = {(name, recipe.eval.split) for name in _suite(recipe)}
     read |= {(name, "test") for stage in recipe.stages for name in stage.data.decontaminate if name in BENCHMARKS}
     for name, split in sorted(read):
         questions = BENCHMARKS[name].questions
-        if questions is not None and not questions.local_files(split):
+        if questions is not None and questions.hub is not None and not questions.local_files(split):
             found.append(f"the benchmark {name}")
     return list(dict.fromkeys(found))
+
+
+def _suite(recipe: Recipe) -> tuple[str, ...]:
+    try:
+        return suite_names(recipe.eval.suite)
+    except RecipeError:
+        return ()  # an unknown one is told elsewhere
 
 
 @contextmanager

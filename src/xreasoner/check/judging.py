@@ -7,9 +7,9 @@ from itertools import islice
 from typing import Any
 
 from xreasoner.check.finding import Context, Finding, failed, ok, warning
-from xreasoner.errors import UserError
+from xreasoner.errors import DataError, UserError
 from xreasoner.eval.benchmark import Benchmark
-from xreasoner.eval.benchmarks import suite_benchmarks
+from xreasoner.eval.benchmarks import at_hand, suite_benchmarks
 from xreasoner.types import Example, Prompt
 from xreasoner.verify.pool import run_jobs
 from xreasoner.verify.verifiers import VERIFIERS, verify_many
@@ -71,7 +71,14 @@ def _pool() -> Iterator[Finding]:
 
 def check_evaluation(context: Context) -> Iterator[Finding]:
     """Every benchmark of the suite: there, with golds that pass, and within the model's positions."""
-    for benchmark in suite_benchmarks(context.recipe.eval.suite):
+    spec = context.recipe.eval
+    try:
+        benchmarks, missing = at_hand(spec.suite, spec.split)
+    except DataError:
+        benchmarks, missing = suite_benchmarks(spec.suite), {}  # each says below what it lacks
+    for name, why in missing.items():
+        yield warning(f"`{name}` is left out: {why}")
+    for benchmark in benchmarks:
         try:
             yield from _measured(benchmark, context)
         except UserError as error:

@@ -45,6 +45,11 @@ class Benchmark:
     part_of: str = ""
     note: str = ""
 
+    @property
+    def is_yours(self) -> bool:
+        """Whether it is on no Hub that we could ask, so that everybody has to bring a copy."""
+        return self.questions is not None and self.questions.hub is None
+
     def check(self, split: Split) -> None:
         """Raises DataError where what it reads is not there."""
         if self.questions:

@@ -1,4 +1,4 @@
-"""What is evaluated: benchmarks by name, and suites of them. To add one, write a loader and a value in one of the four
+"""What is evaluated: benchmarks by name, and suites of them. To add one, write a loader and a value in one of the
 tables that BENCHMARKS joins."""
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from xreasoner.errors import RecipeError
+from xreasoner.errors import DataError, RecipeError
 from xreasoner.eval.benchmark import Benchmark
 from xreasoner.eval.medical import MEDICAL
 from xreasoner.eval.medical_images import MEDICAL_IMAGES
@@ -36,12 +36,26 @@ BENCHMARKS: dict[str, Benchmark] = {
     b.name: b for b in (*MICRO, *TEXT, *MEDICAL, *MULTIMODAL, *MEDICAL_IMAGES, *MEDICAL_VQA)
 }
 
+# Table 7 of the paper, in its four settings. Its two MedQA have 5 and 4 options.
+_TEXT = ("gsm8k", "mmlu-pro")
+_PICTURES = ("mmmu", "mmmu-pro", "mmstar", "mathvista", "mathvision")
+_MEDICAL_TEXT = ("medqa-5", "medqa", "mmlu-pro-health")
+_MEDICAL_PICTURES = ("mmmu-health", "mmmu-pro-health", "medxpertqa-mm", "omnimedvqa", "nejm")
+
 SUITES: dict[str, tuple[str, ...]] = {
     "micro": ("micro",),
     "micro-med": ("micro", "micro-specialist"),
+    "paper": (*_TEXT, *_PICTURES, *_MEDICAL_TEXT, *_MEDICAL_PICTURES),
+    "text": (*_TEXT, "math500", "aime24", "aime25", "gpqa-diamond"),
+    "multimodal": (*_PICTURES, "mmmu-pro-vision", "mathverse"),
+    "medical": (
+        *_MEDICAL_TEXT,
+        *("medxpertqa-text", "medmcqa", "pubmedqa"),
+        *_MEDICAL_PICTURES,
+        *("slake", "slake-open", "vqa-rad", "vqa-rad-open", "pathvqa", "pathvqa-open", "pmc-vqa"),
+    ),
+    "quick": ("gsm8k", "mmlu-pro", "mmmu", "mathvista", "medqa", "medxpertqa-mm"),
 }
-
-
 _LIMITS = {"quick": 100}  # questions of every benchmark, where nobody says how many
 
 
@@ -58,18 +72,39 @@ def check_comparable(name: str, stage: str) -> None:
     BENCHMARKS[name].check("test")
 
 
-def suite_benchmarks(suite: str) -> list[Benchmark]:
-    """The benchmarks of a suite, or the one that has this name; a part of another one of them is left out, since it is
-    asked with the whole. RecipeError, naming those that exist, for an unknown one."""
-    if suite not in SUITES and suite not in BENCHMARKS:
+def suite_names(suite: str) -> tuple[str, ...]:
+    """The names of the benchmarks that a suite's numbers are told for, parts included: those of an entry of SUITES, or
+    of a list such as "gsm8k,mmmu". RecipeError, naming those that exist, for an unknown one."""
+    names = SUITES.get(suite) or tuple(dict.fromkeys(name.strip() for name in suite.split(",")))
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
         raise RecipeError(
-            f"There is no suite `{suite}`: choose one of {', '.join(sorted(SUITES))}, or a benchmark: "
-            f"{', '.join(sorted(BENCHMARKS.keys() - SUITES.keys()))}."
+            f"There is no suite `{suite}`: choose one of {', '.join(sorted(SUITES))}, or benchmarks, with commas "
+            f"between them: {', '.join(sorted(BENCHMARKS))}."
         )
-    names = SUITES.get(suite, (suite,))
+    return names
+
+
+def suite_benchmarks(suite: str) -> list[Benchmark]:
+    """The benchmarks that a suite asks: a part of another one of them is asked with the whole. Raises RecipeError."""
+    names = suite_names(suite)
     return [BENCHMARKS[name] for name in names if BENCHMARKS[name].part_of not in names]
 
 
-def suite_names(suite: str) -> frozenset[str]:
-    """The names of all benchmarks of a suite, parts included: those that its numbers are told for."""
-    return frozenset(SUITES.get(suite, (suite,)))
+def at_hand(suite: str, split: Split) -> tuple[list[Benchmark], dict[str, str]]:
+    """The benchmarks of a suite that can be read, and why others cannot: where there are several, one of which
+    everybody has to bring a copy may be missing. Raises DataError where another one, or the only one, is not there;
+    the Hub is not asked."""
+    found, missing = [], {}
+    asked = suite_benchmarks(suite)
+    for benchmark in asked:
+        try:
+            benchmark.check(split)
+            found.append(benchmark)
+        except DataError as error:
+            if len(asked) == 1 or not benchmark.is_yours:
+                raise
+            missing[benchmark.name] = str(error)
+    if not found:
+        raise DataError(next(iter(missing.values())))
+    return found, missing

@@ -9,8 +9,9 @@ from typing import Any
 
 from xreasoner.config import EvalSpec, ImageControl
 from xreasoner.errors import RecipeError
-from xreasoner.eval.benchmarks import suite_benchmarks, suite_limit, suite_names
+from xreasoner.eval.benchmarks import BENCHMARKS, at_hand, suite_limit, suite_names
 from xreasoner.eval.controls import apply_control
+from xreasoner.eval.questions import Loaded
 from xreasoner.types import Example
 from xreasoner.verify.verifiers import check_golds
 
@@ -18,7 +19,7 @@ from xreasoner.verify.verifiers import check_golds
 @dataclass(frozen=True, slots=True)
 class Suite:
     """The examples, the names of the benchmarks whose numbers they give, and what is to be told of each that is read
-    (Benchmark.about, with the parts of a benchmark under its name)."""
+    (Benchmark.about, with the parts of a benchmark under its name; `missing` says why it could not be read)."""
 
     examples: list[Example]
     names: frozenset[str]
@@ -30,7 +31,8 @@ def load_suite(suite: str, spec: EvalSpec, control: ImageControl, limit: int | N
     DataError for what cannot be read."""
     examples: list[Example] = []
     about: dict[str, Any] = {}
-    for benchmark in suite_benchmarks(suite):
+    benchmarks, missing = at_hand(suite, spec.split)
+    for benchmark in benchmarks:
         if control == "real":
             loaded = benchmark.examples(spec.split, images, limit or spec.limit or suite_limit(suite))
         else:
@@ -43,4 +45,6 @@ def load_suite(suite: str, spec: EvalSpec, control: ImageControl, limit: int | N
         examples += apply_control(loaded.examples, control, images, seed)
     if not examples:
         raise RecipeError(f"The suite `{suite}` has no pictures for the control `{control}`: leave that control out.")
-    return Suite(examples, suite_names(suite), about)
+    for name, why in missing.items():
+        about[name] = {**BENCHMARKS[name].about(Loaded([])), "missing": why}
+    return Suite(examples, frozenset(suite_names(suite)), about)

@@ -20,7 +20,7 @@ from xreasoner.config import DistillSpec, Recipe, TeacherSpec
 from xreasoner.data.datasets import load_training
 from xreasoner.data.stages import check_stage_data
 from xreasoner.distill import teacher_of
-from xreasoner.eval.benchmarks import check_comparable, suite_benchmarks
+from xreasoner.eval.benchmarks import at_hand, check_comparable
 from xreasoner.files import disk_guard, write_atomic, write_json
 from xreasoner.jobs import Job, Running, run_jobs
 from xreasoner.model.families import family_of, require_chat_template
@@ -51,8 +51,7 @@ def preflight(recipe: Recipe, out: Path) -> None:
             _check_teacher(stage.teacher)
     family_of(base_dir(recipe))
     require_chat_template(base_dir(recipe))
-    for benchmark in suite_benchmarks(recipe.eval.suite):
-        benchmark.check(recipe.eval.split)
+    at_hand(recipe.eval.suite, recipe.eval.split)
     for stage in recipe.stages:
         if not is_prepared(recipe, stage):
             load_training(stage.data, recipe.seed)

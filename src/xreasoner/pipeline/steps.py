@@ -45,7 +45,7 @@ def steps_of(recipe: Recipe, base_hash: str) -> list[Step]:
     """Every job of a run: first the rows, where most can be wrong and nothing is dear, then the critical path. Reads
     the files that the recipe's datasets name: edited rows are other inputs."""
     settings = recipe.eval.model_dump(mode="json", exclude={"checkpoints", "controls"})
-    settings["files"] = _benchmark_files(sorted(suite_names(recipe.eval.suite)), recipe.eval.split)
+    settings["files"] = _benchmark_files(suite_names(recipe.eval.suite), recipe.eval.split)
     controls = recipe.eval.controls.model_dump(mode="json") if recipe.eval.controls else None
     steps = [
         Step(DETACH, "detach", (), fingerprint([base_hash])),
@@ -86,7 +86,7 @@ def _content(data: DataSpec) -> list[str]:
 
 
 def _benchmark_files(names: Sequence[str], split: Split = "test") -> list[str]:
-    read = [BENCHMARKS[name].questions for name in names if name in BENCHMARKS]
+    read = [BENCHMARKS[name].questions for name in names]
     files = {file for questions in read if questions for file in questions.local_files(split)}
     return [_file_hash(file) for file in sorted(files)]
 
