@@ -1,0 +1,92 @@
+"""What `xreasoner eval` tells a person: how the model is asked, what was left out, and the table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from xreasoner.config import EvalSpec
+from xreasoner.evaluation.models import Asked, Model
+from xreasoner.model.presets import Preset
+
+_SHOWN = 3  # refused questions that are named on the screen
+_LEFT = ("benchmark", "domain", "modality")  # columns of words
+
+
+def how_asked(spec: EvalSpec, preset: Preset | None, about: Model, asked: Asked) -> list[str]:
+    """How the model is asked, for a person."""
+    lines = [f"{about.label}: {spec.think_budget:,} tokens to think, {spec.answer_budget:,} to answer"]
+    if preset:
+        lines.append(preset.words())
+    if asked.max_pixels:
+        lines.append(f"pictures of at most {asked.max_pixels:,} pixels, as you say")
+    if asked.endpoint:
+        lines.append(f"server: {about.means['protocol']}")
+        if "plain chat" in about.means["protocol"]:
+            lines.append(
+                "Warning: the server does not let a reply be continued, so no thoughts are closed by force there"
+            )
+    return lines + [f"Warning: {note}" for note in about.notes]
+
+
+def left_out(path: Path) -> list[str]:
+    """What of a suite was not asked, and why."""
+    if not path.is_file():
+        return []
+    lines = []
+    for name, about in json.loads(path.read_text(encoding="utf-8")).items():
+        if about.get("missing"):
+            lines.append(f"Warning: {name} is left out: {about['missing']}")
+        elif rows := about["left_out"]:
+            first = f"{rows[0]['id']} {rows[0]['reason']}"
+            lines.append(f"Warning: {len(rows):,} rows of {name} cannot be asked, such as {first} ({path} has all)")
+    return lines
+
+
+def refused(path: Path) -> list[str]:
+    """The questions that a server refused."""
+    if not path.is_file():
+        return []
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [
+        f"Warning: the server refused {len(rows):,} questions, which are in no other number above ({path}); the same "
+        "command asks them again:"
+    ]
+    return lines + [f"  {row['id']}: {row['reason']}" for row in rows[:_SHOWN]]
+
+
+def table(title: str, cells: Sequence[dict[str, Any]]) -> Table:
+    """A row a cell; columns that would say the same in all are left out."""
+    several = any(c["epochs"] > 1 for c in cells)
+    k = max(c["epochs"] for c in cells)
+    columns: dict[str, list[str]] = {
+        name: [str(c[name]) for c in cells] for name in _LEFT if any(c[name] for c in cells)
+    }
+    if any(c["steps"] for c in cells):
+        columns["steps"] = [str(c["steps"]) for c in cells]
+    columns["n"] = [f"{c['n']:,}" for c in cells]
+    columns[f"avg@{k}" if several else "accuracy"] = [_share(c["accuracy"], c["stderr"]) for c in cells]
+    if several:
+        columns[f"maj@{k}"] = [_share(c["majority"], c["majority_stderr"]) for c in cells]
+        columns[f"pass@{k}"] = [_share(c["any_right"], c["any_right_stderr"]) for c in cells]
+    columns["forced"] = [f"{c['forced_rate']:.1%}" for c in cells]
+    columns["no answer"] = [f"{c['no_answer_rate']:.1%}" for c in cells]
+    columns["tokens"] = [f"{c['mean_tokens']:.0f}" for c in cells]
+    if any(c["refused"] for c in cells):
+        columns["refused"] = [str(c["refused"]) for c in cells]
+    made = Table(title=title, title_justify="left")
+    for name in columns:
+        made.add_column(name, justify="left" if name in _LEFT else "right")
+    for values in zip(*columns.values(), strict=True):
+        made.add_row(*values)
+    return made
+
+
+def _share(value: float | None, stderr: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.1%}" + (f" ± {stderr:.1%}" if stderr is not None else "")
