@@ -36,6 +36,17 @@ def test_every_setting_that_differs_is_named(tmp_path: Path) -> None:
     }
 
 
+def test_what_a_server_does_with_pictures_is_its_own(tmp_path: Path) -> None:
+    said = two(tmp_path, means={"endpoint": "http://x/v1", "protocol": "plain chat", "model": "B"}).own_differences()
+    assert said == [
+        "Sampler: local (A); a server (B).",
+        "Largest picture in pixels: the model's own (A); the server's own (B).",
+        "Smallest picture in pixels: the model's own (A); the server's own (B).",
+        "Server: none (A); http://x/v1 (B).",
+        "Protocol of the server: none (A); plain chat (B).",
+    ]
+
+
 def test_other_questions_and_other_revisions_are_named(tmp_path: Path) -> None:
     assert two(tmp_path, n=3).own_differences() == ["Questions: tiny: 4 (A); 3 (B)."]
     rows = [row("q", True)]

@@ -191,10 +191,29 @@ def test_hostile_documents_are_read_as_far_as_they_go(tmp_path: Path) -> None:
     assert c.left_out("tiny") == [("1", "None")]
 
 
+def test_a_benchmark_that_could_not_be_read_is_told(tmp_path: Path) -> None:
+    about = {"tiny": about_of(4), "nejm": about_of(0, missing="bring your own copy.")}
+    c = compare([write_evaluation(tmp_path / "a", rows(2), about=about)])
+    assert c.notes == ("Base: nejm was not asked: bring your own copy.",)
+    assert [p.name for p in c.places()] == ["tiny"]
+
+
 def test_refused_questions_come_from_the_cells(tmp_path: Path) -> None:
     cell = {"benchmark": "tiny", "domain": "general", "modality": "text", "n": 4, "accuracy": 0.5, "refused": 3}
     c = compare([write_evaluation(tmp_path / "a", rows(2), cells=[cell])])
     assert View(c.columns[0]).refused(TINY) == 3
+
+
+def test_a_list_of_other_questions_or_of_a_compared_model_is_told(tmp_path: Path) -> None:
+    folder = write_evaluation(tmp_path / "a", rows(2), "m/A")
+    written = {"solvers": [{"model": "m/A"}], "asked": {"tiny": 3, "other": 1}, "ids": {"tiny": ["q0"]}}
+    (tmp_path / "ids.json").write_text(json.dumps(written))
+    notes = compare([folder], read_without(tmp_path / "ids.json")).notes
+    assert notes[0] == "ids.json was made from a part of the questions, and the others stay: tiny 3 of 4."
+    assert notes[1].startswith("A helped to make ids.json")
+    written |= {"solvers": ["somebody"], "asked": {"tiny": 4}}
+    (tmp_path / "ids.json").write_text(json.dumps(written))
+    assert compare([folder], read_without(tmp_path / "ids.json")).notes == ()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from xreasoner.report import figures
 from xreasoner.report.answers import Place, Questions
 from xreasoner.report.evaluations import Column, Evaluation, columns, read_folder
 from xreasoner.report.figures import Difference, Figure
+from xreasoner.report.formats import listed
 from xreasoner.report.protocol import benchmark_differences, published_differences, setting_differences
 from xreasoner.report.rundata import finite, mapping
 from xreasoner.report.without import Without
@@ -171,6 +172,12 @@ def compare(folders: Sequence[Path], without: Without | None = None) -> Comparis
     found = [one for path in once for one in read_folder(path, notes)]
     made = columns(found)
     made.sort(key=lambda c: "real" not in c.parts)
+    notes += [
+        f"{one.label}: {name} was not asked: {why}"
+        for one in found
+        for name, told in one.about.items()
+        if one.control == "real" and (why := told.get("missing"))
+    ]
     if not made:
         notes.append("No evaluation has finished yet, so there are no accuracies.")
     if without is not None:
@@ -179,12 +186,26 @@ def compare(folders: Sequence[Path], without: Without | None = None) -> Comparis
 
 
 def _unmatched(without: Without, made: Sequence[Column]) -> list[str]:
+    """What the list and the evaluations do not have in common."""
     asked = {i for c in made for e in c.evaluations for questions in e.answers.values() for i in questions}
-    listed = {i for ids in without.ids.values() for i in ids}
-    missing = len(listed - asked)
-    return [f"{missing:,} of the {len(listed):,} ids in {without.name} name no question that was asked here."] * bool(
-        missing
-    )
+    ids = {i for some in without.ids.values() for i in some}
+    missing = len(ids - asked)
+    said = [f"{missing:,} of the {len(ids):,} ids in {without.name} name no question that was asked here."]
+    said = said if missing else []
+    sizes: dict[str, int] = {}
+    for column in made:
+        for place in {p for e in column.evaluations if e.control == "real" for p in e.answers}:
+            sizes[place.name] = max(sizes.get(place.name, 0), len(column.questions(place)))
+    few = [f"{b} {n:,} of {sizes[b]:,}" for b, n in without.asked.items() if n < sizes.get(b, 0)]
+    if few:
+        said.append(f"{without.name} was made from a part of the questions, and the others stay: {', '.join(few)}.")
+    solving = [c.label for c in made if {c.model, c.label} & {*without.solvers}]
+    if solving:
+        said.append(
+            f"{listed(solving)} helped to make {without.name}: of that model its own lucky guesses are left out, "
+            "which lowers its numbers in the columns “without” more than those of others."
+        )
+    return said
 
 
 def _rows(about: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:

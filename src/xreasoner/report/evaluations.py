@@ -121,7 +121,7 @@ def _of_run(run: Path, notes: list[str]) -> list[Evaluation]:
         checkpoint = job.name.removeprefix(_EVAL).removesuffix(_CONTROLS)
         means = mapping(mapping(mapping(manifest).get("summary")).get("means"))
         pixels = mapping(recipe.get("model")).get("max_pixels")
-        settings = settings_of(mapping(recipe.get("eval")), {**means, "max_pixels": pixels})
+        settings = settings_of(mapping(recipe.get("eval")), {"max_pixels": pixels, **means})
         name, model = _checkpoint_label(checkpoint, recipe), f"{run.resolve()}:{checkpoint}"
         folders = [job]
         if job.name.endswith(_CONTROLS):

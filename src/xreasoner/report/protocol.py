@@ -20,9 +20,11 @@ _MEANS = {
     "min_pixels": ("smallest picture in pixels", "the model's own"),
     "preset": ("preset", "none"),
     "endpoint": ("server", "none"),
+    "provider": ("provider", "none"),
     "protocol": ("protocol of the server", "none"),
     "tokenizer": ("tokenizer at the server", "none"),
 }
+_AT_A_SERVER = {"rollout": "a server", "max_pixels": "the server's own", "min_pixels": "the server's own"}
 _SPEC = {
     "think_budget": "tokens to think",
     "answer_budget": "tokens to answer",
@@ -44,8 +46,10 @@ def settings_of(spec: Mapping[str, Any], means: Mapping[str, Any]) -> dict[str, 
         found[LIMIT] = "none"
     for key, (words, absent) in _MEANS.items():
         found[words] = absent if means.get(key) is None else _written(means[key])
-    if means.get("endpoint") is not None and means.get("rollout") is None:
-        found[_MEANS["rollout"][0]] = "a server"
+    if means.get("endpoint") is not None or means.get("provider") is not None:  # nobody here sees what it does
+        for key, words in _AT_A_SERVER.items():
+            if means.get(key) is None:
+                found[_MEANS[key][0]] = words
     if not spec and not means:
         found = dict.fromkeys(found, UNKNOWN)
     others = {k: v for k, v in means.items() if k not in _MEANS and k != "model" and v is not None}

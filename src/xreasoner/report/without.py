@@ -5,23 +5,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from xreasoner.errors import RunError
 from xreasoner.report.answers import Answer, Place, Questions
-from xreasoner.report.rundata import mapping
+from xreasoner.report.rundata import finite, mapping
 
 
 @dataclass(frozen=True, slots=True)
 class Without:
-    """`ids` by benchmark, the rule by which they were chosen and by whose answers, in the words of the file `name`."""
+    """`ids` by benchmark, the rule by which they were chosen and by whose answers, in the words of the file `name`; and
+    of how many questions of each benchmark, where it tells."""
 
     name: str
     rule: str
     solvers: tuple[str, ...]
     ids: Mapping[str, frozenset[str]]
+    asked: Mapping[str, int] = field(default_factory=dict)
 
     def kept(self, place: Place, questions: Questions) -> Mapping[str, Any] | None:
         """The questions without those of the list; None where it says nothing of the benchmark: nobody looked which of
@@ -35,8 +37,8 @@ class Without:
 
 
 def read_without(path: Path) -> Without:
-    """Reads {"rule": text, "solvers": [names], "ids": {benchmark: [ids]}}; rule and solvers may be missing, a solver
-    may be described by an object, and ids may be numbers.
+    """Reads {"rule": text, "solvers": [names], "ids": {benchmark: [ids]}, "asked": {benchmark: n}}; all but the ids may
+    be missing, a solver may be described by an object, and ids may be numbers.
 
     Raises:
         RunError: the file cannot be read, or names no ids by benchmark.
@@ -58,7 +60,8 @@ def read_without(path: Path) -> Without:
         raise RunError(f'The list {path} names no ids: give a file such as {{"ids": {{"mmmu": ["mmmu-1"]}}}}.')
     solvers = document.get("solvers")
     named = [_solver(s) for s in solvers] if isinstance(solvers, list) else [str(solvers)] if solvers else []
-    return Without(path.name, str(document.get("rule") or ""), tuple(named), ids)
+    asked = {str(name): int(n) for name, value in mapping(document.get("asked")).items() if (n := finite(value))}
+    return Without(path.name, str(document.get("rule") or ""), tuple(named), ids, asked)
 
 
 def _solver(value: Any) -> str:
