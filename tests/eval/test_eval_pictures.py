@@ -104,6 +104,7 @@ def test_cmyk_has_the_colours_that_viewers_show(kept):
     picture = kept(data)
     assert picture.mode == "RGB"
     assert near(corners(picture), UPRIGHT)
+    assert corners(kept(encoded(quartered().convert("CMYK"), "TIFF"))) == UPRIGHT
 
 
 def test_cmyk_without_adobes_mark_is_taken_for_inverted_too_as_viewers_do(kept):

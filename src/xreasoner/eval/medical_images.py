@@ -150,8 +150,8 @@ def _omnimedvqa(name: str, choose: Callable[[Sequence[Example]], list[Example]] 
 
 _OMNIMEDVQA_LICENCE = "that of each of its 42 source datasets"
 _OMNIMEDVQA_NOTE = (
-    "Its part with open access, 88,996 questions. Few phrasings repeat, and questions for the modality are nearly "
-    "trivial: standard errors are clustered by source dataset."
+    "Its part with open access, 88,996 questions. A few phrasings repeat throughout, so that standard errors are "
+    "clustered by source dataset; questions for the modality are nearly trivial."
 )
 
 MEDICAL_IMAGES = (
