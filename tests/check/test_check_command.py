@@ -173,7 +173,10 @@ def test_what_lies_on_the_hub(found, monkeypatch, tmp_path):
     (tmp_path / "gsm8k" / "test.jsonl").write_text(json.dumps({"question": "1?", "answer": "x #### 1"}))
     assert hub.on_hub(config.load(RECIPE)) == []
     recipes = RECIPE.parent
-    assert hub.on_hub(config.load(recipes / "x-reasoner-med.yaml")) == ["runs/x-reasoner/final", "medqa"]
+    med = hub.on_hub(config.load(recipes / "x-reasoner-med.yaml"))
+    assert med[:2] == ["runs/x-reasoner/final", "medqa"]
+    assert "the benchmark mmmu" in med
+    assert not {"the benchmark gsm8k", "the benchmark nejm"} & set(med)  # one is here, the other on no Hub
     assert hub.on_hub(config.load(recipes / "gsm8k.yaml", ["sft.data.path=x", "rl.data.path=x"])) == [
         "Qwen/Qwen2.5-VL-3B-Instruct"
     ]

@@ -92,8 +92,15 @@ def test_evaluations() -> None:
     assert MICRO_PER_STEPS == benchmarks._MICRO_PER_STEPS
     micro, images = evaluation_load(config.load(RECIPES / "micro.yaml").eval)
     assert (micro.rows, images) == (2 * 3 * 700, 16)
-    gsm8k, none = evaluation_load(x_reasoner().eval)
+    gsm8k, none = evaluation_load(x_reasoner("eval.suite=gsm8k").eval)
     assert (gsm8k.rows, none) == (5 * 1319, 0)
     assert gsm8k.lengths.response == 4096 + 512
-    few, _ = evaluation_load(x_reasoner("eval.limit=10").eval)
+    few, _ = evaluation_load(x_reasoner("eval.suite=gsm8k", "eval.limit=10").eval)
     assert few.rows == 50
+    # The paper's table 7 without its three parts; 12,117 of the 28,014 questions have a picture.
+    paper, images = evaluation_load(x_reasoner().eval, 262_144)
+    assert (paper.rows, images) == (5 * 28_014, 335)
+    assert paper.prompt == pytest.approx(PROMPT + 335 * 12_117 / 28_014)
+    assert evaluation_load(x_reasoner().eval)[1] == 16_384
+    assert evaluation_load(x_reasoner("eval.suite=quick").eval)[0].rows == 5 * 600
+    assert "some assumed" in evaluation_load(x_reasoner("eval.suite=gsm8k,vqa-rad").eval)[0].source

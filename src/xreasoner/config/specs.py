@@ -214,7 +214,7 @@ class DistillSpec(Frozen):
 class ControlsSpec(Frozen):
     checkpoints: tuple[str, ...]
     images: tuple[ImageControl, ...]
-    limit: Positive
+    limit: Positive | None = None  # of every domain and modality; None: all
 
 
 class EvalSpec(Frozen):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xreasoner.eval.questions import Loaded, Questions, Split
+from xreasoner.eval.sizes import SIZES
 from xreasoner.types import Example
 
 
@@ -86,6 +87,7 @@ class Benchmark:
             "licence": self.licence,
             "note": self.note,
             "revision": loaded.revision,
+            "size": SIZES.get(self.name),
             "n": len(loaded.examples),
             "left_out": [asdict(one) for one in loaded.left_out],
             "published": [asdict(one) for one in self.published],

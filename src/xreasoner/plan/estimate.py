@@ -142,7 +142,7 @@ def _teacher(
 
 def _evaluation(recipe: Recipe, sizes: Sizes, machine: Machine, width: int) -> StagePlan:
     """Of one checkpoint, on one GPU: checkpoints are evaluated beside each other where there are more."""
-    load, images = evaluation_load(recipe.eval)
+    load, images = evaluation_load(recipe.eval, recipe.model.max_pixels)
     peak = _answering(sizes, load, recipe.launch, machine, width, images, vision=True)
     work = answering_work(sizes, load, replace(machine, count=1), recipe.launch.rollout == "local", _mode(width))
     return StagePlan("evaluation", "eval", load, work, "none", {"none": peak}, peak.fits(machine.usable))

@@ -13,6 +13,8 @@ from xreasoner.config import DataSpec, DistillSpec, EvalSpec, Recipe, RlSpec, Sf
 from xreasoner.data.datasets import DATASETS, Drawn, example_of_row, load_training
 from xreasoner.data.fates import Unfit
 from xreasoner.data.render import prompt_text
+from xreasoner.eval.benchmarks import suite_benchmarks, suite_limit
+from xreasoner.eval.sizes import SIZES, TEXT_SIZES
 from xreasoner.micro.examples import DOMAINS, MODALITIES
 from xreasoner.plan.memory import Lengths
 from xreasoner.types import Example
@@ -23,7 +25,9 @@ CHARACTERS_A_TOKEN = 3.0  # where there is no tokenizer here; English prose has 
 ANSWERED = 0.5  # of its budget that a completion takes on average, where nothing is known; its range is 0.25 to 1
 # Rows of sets that are read, from the pages that DATASETS names as their sources (docs/data.md).
 ROWS = {"gsm8k": 7473, "math": 7500, "openthoughts-114k": 113957, "orz-math-57k": 56878, "medqa": 10178}
-QUESTIONS = {"gsm8k": 1319, "math500": 500}
+QUESTIONS = 1000  # of a benchmark whose size nobody tells
+# What Qwen2.5-VL makes of a picture without a bound of one's own: its processor's max_pixels; 28 x 28 pixels a token.
+MOST_PIXELS, TOKEN_PIXELS = 12_845_056, 28 * 28
 # eval/benchmarks.py: so many problems of each number of steps, for each domain and modality; their prompts have so
 # many tokens at most, and pictures of 112 x 112 pixels so many more.
 MICRO_PER_STEPS, MICRO_PROMPT, MICRO_IMAGE = {1: 100, 2: 100, 3: 250, 4: 250}, 30, 16
@@ -93,18 +97,24 @@ def _of_sft(recipe: Recipe, stage: SftSpec, tokenizer: Any) -> Load:
     return Load(rows, mean_prompt, length - mean_prompt, Lengths(max(p for p, _ in cut), longest), sample.source)
 
 
-def evaluation_load(spec: EvalSpec) -> tuple[Load, int]:
-    """What one checkpoint's evaluation asks, and the image tokens of a question that has a picture (0: none has). The
-    micro world shows one with two of three questions; the other suites here are text."""
-    images, prompt, shown = 0, PROMPT, 0.0
+def evaluation_load(spec: EvalSpec, max_pixels: int | None = None) -> tuple[Load, int]:
+    """What one checkpoint's evaluation asks, and the image tokens of a question that has a picture (0: none has), at
+    most `max_pixels` large. The micro world shows one with two of three questions; of other suites, by benchmarks, one
+    picture with each question or none. Controls are not counted."""
+    images, prompt, shown, known = 0, PROMPT, 0.0, ""
     if spec.suite in _MICRO_DOMAINS:
         cell = sum(min(n, spec.limit or n) for n in MICRO_PER_STEPS.values())
         problems = _MICRO_DOMAINS[spec.suite] * len(MODALITIES) * cell
         images, prompt, shown = MICRO_IMAGE, MICRO_PROMPT, 2 / 3
     else:
-        problems = min(QUESTIONS.get(spec.suite, 1000), spec.limit or 1000000)
+        names = [benchmark.name for benchmark in suite_benchmarks(spec.suite)]
+        limit = spec.limit or suite_limit(spec.suite) or max(SIZES.values())
+        sizes = {name: min(SIZES.get(name, QUESTIONS), limit) for name in names}
+        problems = sum(sizes.values())
+        shown = sum(n for name, n in sizes.items() if name not in TEXT_SIZES) / problems
+        images = -(-(max_pixels or MOST_PIXELS) // TOKEN_PIXELS) if shown else 0
+        known = "" if set(names) <= SIZES.keys() else " (some assumed)"
     budget = spec.think_budget + spec.answer_budget
-    known = "" if spec.suite in (*_MICRO_DOMAINS, *QUESTIONS) else " (assumed)"
     source = f"{problems:,} problems{known}, prompts assumed at {prompt} tokens, replies at {ANSWERED:.0%} of {budget}"
     lengths = Lengths(prompt + images, prompt + images + budget)
     return Load(problems * spec.epochs, prompt + images * shown, ANSWERED * budget, lengths, source), images
