@@ -240,6 +240,19 @@ def test_a_run_shows_its_recipe_too(tmp_path: Path) -> None:
     assert "The job eval-rl of run is not finished, and is left out." in found.words
 
 
+def test_documents_of_other_shapes_make_a_page_all_the_same(tmp_path: Path) -> None:
+    folder = write_evaluation(tmp_path / "a", [row("q", True)])
+    with (folder / "samples.jsonl").open("a") as file:
+        file.write(json.dumps(row("r", False) | {"tags": 3, "images": {}, "n_tokens": [], "epoch": 1e300}) + "\n")
+    for about in (
+        '{"tiny": {}}',
+        '{"tiny": {"size": "x", "n": [], "source": {}, "published": [{"percent": 5}]}}',
+        "[]",
+    ):
+        (folder / "benchmarks.json").write_text(about)
+        assert "tiny" in harmless(write_comparison(compare([folder])).read_text(), "filter.js").words
+
+
 def test_nothing_measured_is_said(tmp_path: Path) -> None:
     (tmp_path / "evaluation.json").write_text("{}")
     found = harmless(write_comparison(compare([tmp_path])).read_text(), "filter.js")

@@ -118,5 +118,13 @@ def test_a_part_of_a_benchmark_is_not_the_published_whole(tmp_path: Path) -> Non
     assert any("part of" in s for s in two(tmp_path / "2", about=gone).published_differences())
 
 
+def test_a_benchmark_of_another_size_is_named(tmp_path: Path) -> None:
+    about = {"tiny": {**published()["tiny"], "size": 1319}}
+    sentence = "Ours did not ask the benchmark as it was published: tiny 3 or 4 of 1,319 questions."
+    assert sentence in two(tmp_path / "1", n=3, about=about).published_differences()
+    whole = {"tiny": {**published()["tiny"], "size": 4}}
+    assert not any("as it was published" in s for s in two(tmp_path / "2", about=whole).published_differences())
+
+
 def test_without_published_numbers_nothing_is_said_of_them(tmp_path: Path) -> None:
     assert two(tmp_path).published_differences() == []

@@ -84,7 +84,7 @@ def _accuracy(c: Comparison, view: View, place: Place) -> Entry:
         error(got.stderr),
         found.verdict if found else "",
         (size_words(got, found, base),),
-        difference_words(found),
+        difference_words(found) if base else f"{c.columns[0].label} {UNMEASURED}",
     )
 
 

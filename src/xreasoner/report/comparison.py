@@ -144,12 +144,23 @@ class Comparison:
                     said.append(f"{pair}: {what}: {told}.")
         return said
 
+    def parts(self) -> dict[str, str]:
+        """How much of a benchmark was asked, in words, where that is less (or more) than its own size, by which model
+        differs; the size is what evaluations recorded."""
+        found = {}
+        for place in self.places():
+            size = finite(self.about(place.name).get("size"))
+            asked = {f.n for column in self.columns if (f := View(column).accuracy(place))}
+            if size and asked != {int(size)}:
+                found[place.name] = f"{' or '.join(f'{n:,}' for n in sorted(asked))} of {int(size):,}"
+        return found
+
     def published_differences(self) -> list[str]:
         names = [p.name for p in self.places()]
-        partial = any(self.left_out(name) for name in names) or any(
-            e.settings.get("limit of questions a cell") not in ("none", None) for e in self.evaluations
-        )
-        return published_differences({name: self.published(name) for name in names}, self.settings, partial)
+        limited = any(one.get("limit of questions a cell") not in ("none", None) for one in self.settings.values())
+        gone = limited or any(self.left_out(name) for name in names)
+        published = {name: self.published(name) for name in names}
+        return published_differences(published, self.settings, self.parts(), gone)
 
     def control_differences(self) -> list[str]:
         """In what controls were measured otherwise than the real pictures that they are held against."""

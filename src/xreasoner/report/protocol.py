@@ -119,10 +119,14 @@ def _grouped(values: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def published_differences(
-    published: Mapping[str, Sequence[Mapping[str, Any]]], settings: Mapping[str, Mapping[str, str]], partial: bool
+    published: Mapping[str, Sequence[Mapping[str, Any]]],
+    settings: Mapping[str, Mapping[str, str]],
+    parts: Mapping[str, str],
+    partial: bool,
 ) -> list[str]:
     """In what the published numbers (by benchmark) were measured otherwise than ours, as far as anybody wrote it down.
-    `partial`: ours leave out questions, or take a part."""
+    `parts` says how much of a benchmark ours took, where that is known not to be its size; `partial`: whether
+    they leave out questions, or have a limit."""
     rows = [mapping(row) for some in published.values() for row in some]
     if not rows or not settings:
         return []
@@ -146,9 +150,15 @@ def published_differences(
     for split, labels in _grouped({label: one.get(SPLIT, UNKNOWN) for label, one in settings.items()}).items():
         if split not in ("test", UNKNOWN):
             said.append(f"{listed(labels)}: the split {split}, not the one that is published on.")
-    if partial:
+    told = [f"{name} {words}" for name, words in parts.items() if published.get(name)]
+    if told:
+        rest = f" and {len(told) - EXAMPLES} more" if len(told) > EXAMPLES else ""
         said.append(
-            "Ours stand on a part of some benchmarks (see n, and rows left out); theirs on the whole, as far as told."
+            f"Ours did not ask the benchmark as it was published: {', '.join(told[:EXAMPLES])}{rest} questions."
+        )
+    elif partial:
+        said.append(
+            "Ours stand on a part of some benchmarks (see n, and rows left out); theirs on all, as far as told."
         )
     said.append("Of the published ones nobody recorded here: sizes of pictures, sampler, dtype, revision of the rows.")
     return said
