@@ -110,6 +110,21 @@ def test_visual_reliance_and_image_sensitivity_by_hand(tmp_path: Path) -> None:
     assert by_name["Blank picture"].lines[0] == "beyond chance 0.0"
 
 
+def test_a_control_of_fewer_questions_is_held_against_those_alone(tmp_path: Path) -> None:
+    def write(image: str, answers: dict[str, str]) -> Path:
+        says = [(i, epoch, letter) for i, letters in answers.items() for epoch, letter in enumerate(letters, 1)]
+        rows = [row(i, letter, epoch, tags={"modality": "image"}) for i, epoch, letter in says]
+        return write_evaluation(tmp_path / image, rows, image=image)
+
+    # q1 changes by itself once in two steps; q2 each time, but was not asked with a blank picture.
+    c = compare([write("real", {"q1": "BBC", "q2": "BCB"}), write("blank", {"q1": "C"})])
+    [line] = control_tables.reliance(c).lines
+    assert [e.text for e in line.entries] == ["not measured", "100.0", "not measured", "50.0", "1"]
+    blank = next(line for line in control_tables.controls(c).lines if line.name == "Blank picture").entries[0]
+    assert blank.apart == "−66.7 [interval not known] to real"
+    assert blank.lines == ("beyond chance −33.3", "n 1, 1 in common")
+
+
 def test_controls_of_options_and_questions(tmp_path: Path) -> None:
     folders = [write_evaluation(tmp_path / "real", [row(f"q{i}", i < 3) for i in range(4)])]
     for image in ("options-only", "question-only"):

@@ -130,6 +130,20 @@ def test_a_second_report_takes_the_place_of_the_first_and_of_nothing_else(
     assert (first.parent / "index.html").read_text() == "a page of somebody's"
 
 
+def test_an_earlier_report_of_the_other_kind_does_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = evaluation(tmp_path / "a", 4)
+    page = write_comparison(compare([folder]))
+    monkeypatch.setattr(compared_browser, "MAX_SAMPLES", 0)
+    index = write_comparison(compare([folder]))
+    assert (page.exists(), index.exists()) == (False, True)
+    page.write_text("a page of somebody's")
+    write_comparison(compare([folder]))
+    assert page.read_text() == "a page of somebody's"
+    monkeypatch.setattr(compared_browser, "MAX_SAMPLES", 4)
+    write_comparison(compare([folder]))
+    assert (page.exists(), index.parent.exists()) == (True, False)
+
+
 def test_hostile_names_make_harmless_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     crowded(monkeypatch)
     mean = HOSTILE.replace("\ud800", "")

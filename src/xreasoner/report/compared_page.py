@@ -11,7 +11,7 @@ from markupsafe import Markup
 from rich.console import Console
 
 from xreasoner.errors import RunError
-from xreasoner.files import whole_folder, write_atomic
+from xreasoner.files import remove, whole_folder, write_atomic
 from xreasoner.report import compared_tables as tables
 from xreasoner.report import control_tables
 from xreasoner.report.answers import SETTINGS
@@ -63,26 +63,28 @@ def write_comparison(c: Comparison, folder: Path | None = None) -> Path:
     """
     home = folder or c.folders[0]
     name = "report" if folder or len(c.folders) == 1 else f"report-of-{len(c.folders)}-runs"
+    file, final = home / f"{name}.html", home / name
     browser = inline_browser(c) if fits_one_page(c) else None
     if browser is not None:
-        write_atomic(home / f"{name}.html", page(c, browser))
-        return home / f"{name}.html"
-    final = home / name
-    if final.exists() and not _is_ours(final):
+        write_atomic(file, page(c, browser))
+        if _is_ours(final / "index.html"):
+            remove(final)  # an earlier report, when there were more samples
+        return file
+    if final.exists() and not (_is_ours(final / "index.html") and not final.is_symlink()):
         raise RunError(f"{final} is not a report of ours: move it away, for the report takes that name.")
     with whole_folder(final) as part:
         indexes = write_samples(c, part)
         (part / "index.html").write_text(page(c, None, indexes), encoding="utf-8")
+    if _is_ours(file):
+        file.unlink()
     return final / "index.html"
 
 
-def _is_ours(folder: Path) -> bool:
-    index = folder / "index.html"
-    if not folder.is_dir() or folder.is_symlink():
+def _is_ours(page: Path) -> bool:
+    """Whether a file is a comparison that this module wrote."""
+    if not page.is_file():
         return False
-    if not index.is_file():
-        return not any(folder.iterdir())
-    with index.open("rb") as file:
+    with page.open("rb") as file:
         return _OURS.encode() in file.read(4000)
 
 

@@ -63,7 +63,9 @@ def _control(view: View, place: Place, control: str) -> Entry:
     beyond = figures.beyond_chance(got.value, None if control == "question-only" else figures.chance(questions))
     if beyond is not None:
         lines.append(f"beyond chance {percent(beyond)}")
-    return Entry(percent(got.value), error(got.stderr), "", (*lines, size_words(got)), apart)
+    return Entry(
+        percent(got.value), error(got.stderr), "", (*lines, size_words(got, found, view.accuracy(place))), apart
+    )
 
 
 def reliance(c: Comparison) -> Grid:
@@ -77,6 +79,7 @@ def reliance(c: Comparison) -> Grid:
             against = {control: view.questions(place, control) for control in ("shuffled", "blank")}
             if not any(against.values()):
                 continue
+            asked = {i: group for i, group in real.items() if any(i in other for other in against.values())}
             lost = figures.difference(real, against["shuffled"])
             moved = [figures.changed(real, against[control]) for control in ("blank", "shuffled")]
             entries = (
@@ -84,7 +87,7 @@ def reliance(c: Comparison) -> Grid:
                 if lost is None
                 else Entry(points(lost.value), "", lost.verdict, (interval(lost.interval),)),
                 *(_share(one) for one in moved),
-                _share(figures.resampled(real), "one sample"),
+                _share(figures.resampled(asked), "one sample"),
                 Entry(counts([lost.n if lost else None, *(one.n if one else None for one in moved)])),
             )
             lines.append(Line(head(view), entries, titled(place)))
