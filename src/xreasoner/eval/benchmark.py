@@ -57,16 +57,17 @@ class Benchmark:
             self.questions.check(split)
 
     def examples(self, split: Split, images: Path, limit: int | None = None) -> Loaded:
-        """The first `limit` examples of every cell (benchmark and part, domain, modality, steps); None: all. Of a
-        benchmark that is read "the first" are those of an order that is as good as random and always the same."""
+        """The first `limit` examples of every cell; None: all. Cells are domain, modality and steps of what is drawn,
+        benchmark and part of what is read, and there "the first" are those of an order that is as good as random and
+        always the same."""
         if self.questions is None:
             assert self.load is not None, "a benchmark is read or drawn"
-            return Loaded(first_of_each(self.load(split, images, limit), limit, _CELL))
+            return Loaded(first_of_each(self.load(split, images, limit), limit, ("domain", "modality", "steps")))
         return self.questions.read(
             split,
             images,
             self._wanted,
-            None if limit is None else lambda all_: first_of_each(mixed(all_), limit, _CELL),
+            None if limit is None else lambda all_: first_of_each(mixed(all_), limit, ("benchmark", "also")),
         )
 
     def control_examples(self, split: Split, images: Path, limit: int | None = None) -> Loaded:
@@ -95,9 +96,6 @@ class Benchmark:
 
     def _wanted(self, example: Example) -> bool:
         return not self.part_of or example.tags.get("also") == self.name
-
-
-_CELL = ("benchmark", "also", "domain", "modality", "steps")
 
 
 def mixed(examples: Sequence[Example]) -> list[Example]:

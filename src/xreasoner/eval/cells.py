@@ -108,7 +108,8 @@ _Place = tuple[str, str, str, int]
 
 def _places(tags: Mapping[str, str], names: Collection[str]) -> list[_Place]:
     own, also = tags.get("benchmark", ""), tags.get("also", "")
-    domain, modality, steps = tags.get("domain", ""), tags.get("modality", ""), int(tags.get("steps") or 0)
+    domain, modality = tags.get("domain", ""), tags.get("modality", "")
+    steps = 0 if own else int(tags.get("steps") or 0)  # a number of steps makes cells in the micro world alone
     places = [(own, domain, modality, steps)] if not own or not names or own in names else []
     return places + ([(also, "medicine", modality, steps)] if also and also in names else [])
 

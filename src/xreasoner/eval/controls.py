@@ -107,6 +107,7 @@ def _elsewhere(example: Example, examples: Sequence[Example], seed: int) -> tupl
     benchmark = example.tags.get("benchmark")
     others = {i for e in examples if benchmark and e.tags.get("benchmark") == benchmark for i in e.images}
     pool = sorted(others - set(example.images), key=lambda image: image.path)
-    if len(pool) < len(example.images):
+    if not pool:
         raise DataError(f"Only one problem is like {example.id!r}, so its picture has no other: raise the limit.")
-    return tuple(random.Random(f"shuffled {seed} {example.id}").sample(pool, len(example.images)))
+    luck, n = random.Random(f"shuffled {seed} {example.id}"), len(example.images)
+    return tuple(luck.sample(pool, n) if len(pool) >= n else luck.choices(pool, k=n))

@@ -112,23 +112,44 @@ class Questions:
             DataError: nothing can be read, or not one row of it can be asked.
         """
         self.check(split)
-        choices = [choice for choice in (self.choose, choose) if choice is not None]
+        some = self.choose is not None or choose is not None
         with self._opened(split, images is not None) as (raw, beside, revision):
             kept = Pictures(None if images is None else images / (self.folder or self.name), beside)
-            examples, left_out = self._read(raw, kept if not choices else Pictures(None), None)
+            examples, left_out = self._read(raw, Pictures(None) if some else kept, None)
             examples = [e for e in examples if wanted(e)]
-            for choice in choices:
-                examples = choice(examples) if examples else []
-            if choices and kept.kept and any(e.images for e in examples):
-                examples, damaged = self._read(raw, kept, {e.id for e in examples})
-                left_out = list(dict.fromkeys([*left_out, *damaged]))  # what is malformed, both times
-        if images is not None:
-            examples, unfit = _judged(examples)
-            left_out += unfit
+            if images is not None:
+                examples, unfit = _judged(examples)
+                left_out += unfit
+            if self.choose is not None and examples:
+                examples = self.choose(examples)  # the same ones, whatever becomes of their pictures
+            if some:
+                examples, damaged = self._chosen(raw, examples, kept, choose)
+                left_out = list(dict.fromkeys([*left_out, *damaged]))  # what is malformed, every time
         if not examples:
             why = f": {left_out[0].reason}" if left_out else ""
             raise DataError(f"Not one row of the benchmark {self.name} ({self.source}) can be asked{why}")
         return Loaded(examples, tuple(left_out), revision)
+
+    def _chosen(
+        self,
+        raw: Raw,
+        examples: list[Example],
+        pictures: Pictures,
+        choose: Callable[[Sequence[Example]], list[Example]] | None,
+    ) -> tuple[list[Example], list[LeftOut]]:
+        """Those that `choose` takes, with their pictures; for one whose picture is damaged it chooses again."""
+        left_out: list[LeftOut] = []
+        while True:
+            chosen = choose(examples) if choose is not None else examples
+            if not pictures.kept or not any(e.images for e in chosen):
+                return chosen, left_out
+            found, damaged = self._read(raw, pictures, {e.id for e in chosen})
+            left_out += damaged
+            if len(found) == len(chosen) or choose is None:
+                return found, left_out
+            whole = {e.id for e in found}
+            broken = {e.id for e in chosen} - whole
+            examples = [e for e in examples if e.id not in broken]
 
     def texts(self) -> list[str]:
         """The questions of the test split alone, without instructions: what training rows are held against."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from xreasoner.config import EvalSpec, ImageControl
 from xreasoner.errors import RecipeError
 from xreasoner.eval.benchmarks import BENCHMARKS, at_hand, suite_limit, suite_names
 from xreasoner.eval.controls import apply_control
-from xreasoner.eval.questions import Loaded
+from xreasoner.eval.questions import LeftOut, Loaded
 from xreasoner.types import Example
 from xreasoner.verify.verifiers import check_golds
 
@@ -41,6 +41,7 @@ def load_suite(suite: str, spec: EvalSpec, control: ImageControl, limit: int | N
         if benchmark.questions is None:
             check_golds(loaded.examples)
         else:
+            loaded = _apart(loaded, {e.id for e in examples})
             about[benchmark.name] = benchmark.about(loaded)
         examples += apply_control(loaded.examples, control, images, seed)
     if not examples:
@@ -48,3 +49,13 @@ def load_suite(suite: str, spec: EvalSpec, control: ImageControl, limit: int | N
     for name, why in missing.items():
         about[name] = {**BENCHMARKS[name].about(Loaded([])), "missing": why}
     return Suite(examples, frozenset(suite_names(suite)), about)
+
+
+def _apart(loaded: Loaded, known: Collection[str]) -> Loaded:
+    """Without the examples whose ids are known: rows can be made so that two benchmarks would have one."""
+    again = tuple(
+        LeftOut(e.id, "has the id of a question of another benchmark.") for e in loaded.examples if e.id in known
+    )
+    if not again:
+        return loaded
+    return replace(loaded, examples=[e for e in loaded.examples if e.id not in known], left_out=loaded.left_out + again)

@@ -63,16 +63,17 @@ def table(title: str, cells: Sequence[dict[str, Any]]) -> Table:
     """A row a cell; columns that would say the same in all are left out."""
     several = any(c["epochs"] > 1 for c in cells)
     k = max(c["epochs"] for c in cells)
+    words = _LEFT[:1] if all(c["benchmark"] for c in cells) else _LEFT  # whose domain and modality go without saying
     columns: dict[str, list[str]] = {
-        name: [str(c[name]) for c in cells] for name in _LEFT if any(c[name] for c in cells)
+        name: [str(c[name]) for c in cells] for name in words if any(c[name] for c in cells)
     }
     if any(c["steps"] for c in cells):
         columns["steps"] = [str(c["steps"]) for c in cells]
     columns["n"] = [f"{c['n']:,}" for c in cells]
     columns[f"avg@{k}" if several else "accuracy"] = [_share(c["accuracy"], c["stderr"]) for c in cells]
     if several:
-        columns[f"maj@{k}"] = [_share(c["majority"], c["majority_stderr"]) for c in cells]
-        columns[f"pass@{k}"] = [_share(c["any_right"], c["any_right_stderr"]) for c in cells]
+        columns[f"maj@{k}"] = [_share(c["majority"], None) for c in cells]
+        columns[f"pass@{k}"] = [_share(c["any_right"], None) for c in cells]
     columns["forced"] = [f"{c['forced_rate']:.1%}" for c in cells]
     columns["no answer"] = [f"{c['no_answer_rate']:.1%}" for c in cells]
     columns["tokens"] = [f"{c['mean_tokens']:.0f}" for c in cells]
@@ -80,7 +81,7 @@ def table(title: str, cells: Sequence[dict[str, Any]]) -> Table:
         columns["refused"] = [str(c["refused"]) for c in cells]
     made = Table(title=title, title_justify="left")
     for name in columns:
-        made.add_column(name, justify="left" if name in _LEFT else "right")
+        made.add_column(name, justify="left" if name in _LEFT else "right", no_wrap=name == _LEFT[0])
     for values in zip(*columns.values(), strict=True):
         made.add_row(*values)
     return made
