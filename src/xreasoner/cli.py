@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Give a vision-language model reasoning from text alone, and measure what carries over to images.",
 )
-ImageOption = Annotated[str, typer.Option("--image", help="real, none, blank or shuffled pictures")]
+ImageOption = Annotated[str, typer.Option("--image", help="real, none, blank, shuffled, options-only or question-only")]
 
 
 @app.command()
@@ -124,7 +124,7 @@ def _report(runs: list[Path], folder: Path | None = None, each: bool = True, wit
 @app.command(name="eval")
 def evaluate(
     model: Annotated[str, typer.Argument(help="folder, hub id, micro, name at --endpoint, or inspect/PROVIDER/MODEL")],
-    suite: Annotated[str, typer.Option(help="a suite of benchmarks, such as micro")] = "micro",
+    suite: Annotated[str, typer.Option(help="a suite, such as micro or paper, or benchmarks: gsm8k,mmmu")] = "micro",
     image: ImageOption = "real",
     limit: Annotated[int | None, typer.Option(min=1, help="problems a cell, at most")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="samples of every problem")] = 1,

@@ -86,7 +86,10 @@ def evaluate_model(
 
         sampler, more = about.open()
         means |= more
-        write_json(folder / "evaluation.json", {"model": name, "image": image, **spec.model_dump(), "means": means})
+        write_json(
+            folder / "evaluation.json",
+            {"model": name, "weights": about.weights, "image": image, **spec.model_dump(), "means": means},
+        )
         cells = evaluate(
             sampler,
             checkpoint=about.label,

@@ -100,7 +100,8 @@ def read_folder(folder: Path, notes: list[str]) -> list[Evaluation]:
     model = str(document.get("model") or folder.resolve().name)
     settings = settings_of(document, mapping(document.get("means")))
     name = model.rstrip("/").rsplit("/", 1)[-1] or model
-    found = _evaluation(folder, folder, model, name, str(document.get("image") or ""), settings, notes)
+    identity = str(document.get("weights") or model)  # two models of one name are two
+    found = _evaluation(folder, folder, identity, name, str(document.get("image") or ""), settings, notes)
     return [found] if found else []
 
 
