@@ -72,7 +72,9 @@ def test_nothing_outside_of_the_folder_is_read(home, secret, why):
     (home / "link.png").symlink_to(secret)
     (home / "linked").symlink_to(secret.parent)
     for name in ("../secret.png", str(secret), "link.png", "linked/secret.png", "x/../../secret.png", r"..\secret.png"):
-        assert why(name) == f"names the picture {name!r}, outside of its folder: put a copy into it."
+        told = why(name)
+        assert told.startswith(f"names the picture {name[:60]!r}"[:-1])  # a long name is cut
+        assert told.endswith(", outside of its folder: put a copy into it.")
     assert "which is not there" in why("secret.png"), "a linked folder is none of the folder's own"
 
 
