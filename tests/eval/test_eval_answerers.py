@@ -21,7 +21,7 @@ from xreasoner.verify.choice import normalise_option
 
 FIXTURES = {**TEXT, **MEDICAL, **MULTIMODAL, **MEDICAL_VQA}
 READ = sorted(name for name, b in BENCHMARKS.items() if b.questions and not b.part_of)
-EPOCHS = 40  # of the one that guesses
+EPOCHS = 24  # of the one that guesses
 
 
 class Answerer:
