@@ -4,6 +4,7 @@ from pathlib import Path
 
 from comparison_folders import about_of, row, write_evaluation
 
+from xreasoner.report.compared_tables import accuracies
 from xreasoner.report.comparison import Comparison, compare
 from xreasoner.report.protocol import benchmark_differences, same_way, settings_of, way
 
@@ -99,7 +100,8 @@ def published(how: str = "greedy", source: str = "A paper") -> dict:
 def test_what_published_numbers_did_otherwise(tmp_path: Path) -> None:
     c = two(tmp_path, about=published(), epochs=5, temperature=0.3)
     said = c.published_differences()
-    assert "B: ours avg@5 at temperature 0.3, 1 of the 1 published numbers greedy (marked †)." in said
+    other = "1 of the 1 published numbers are of another way (marked †): 1 greedy."
+    assert f"B: ours avg@5 at temperature 0.3; {other}" in said
     assert not any(sentence.startswith("A: ours") for sentence in said)
     assert not any("part of" in sentence for sentence in said)
 
@@ -128,3 +130,24 @@ def test_a_benchmark_of_another_size_is_named(tmp_path: Path) -> None:
 
 def test_without_published_numbers_nothing_is_said_of_them(tmp_path: Path) -> None:
     assert two(tmp_path).published_differences() == []
+
+
+def test_of_published_numbers_those_of_our_models_and_ways_stand_first(tmp_path: Path) -> None:
+    rows = [
+        {"model": "Other-7B", "percent": 1.0, "how": "greedy", "source": ""},
+        {"model": "Base", "percent": 2.0, "how": "avg@5", "source": ""},
+        {"model": "org/base-Instruct", "percent": 3.0, "how": "greedy", "source": "p. 1"},
+        {"model": "Third", "percent": 4.0, "how": "pass@5", "source": ""},
+    ]
+    c = compare(
+        [
+            write_evaluation(
+                tmp_path / name, [row("q1", True)], f"models/{name}", about={"tiny": about_of(1, published=rows)}
+            )
+            for name in ("Base", "RL")
+        ]
+    )
+    [grid] = accuracies(c)
+    entry = grid.lines[0].entries[-1]
+    assert entry.lines == ("3.0 org/base-Instruct, greedy [1]",)
+    assert entry.more == ("1.0 Other-7B, greedy", "2.0† Base, avg@5", "4.0† Third, pass@5")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,13 +14,14 @@ from xreasoner.report.formats import error, interval, number, percent, points
 from xreasoner.report.protocol import same_way, way
 from xreasoner.report.rundata import finite
 
+SHOWN = 3  # published numbers of a benchmark that stand in the table
 UNMEASURED, UNLISTED = "not measured", "not in the list"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One entry of a table: a number with its error; a difference that stands under it; whether that (or the number,
-    where it is one itself) is clearly good or bad; and what else stands there."""
+    where it is one itself) is clearly good or bad; what else stands there, and what more there is for who asks."""
 
     text: str
     error: str = ""
@@ -27,6 +29,7 @@ class Entry:
     lines: tuple[str, ...] = ()
     apart: str = ""
     faint: bool = False  # words that stand for a number
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +107,28 @@ def missing(view: View, place: Place) -> Entry:
 
 
 def _published(c: Comparison, place: Place, sources: dict[str, int]) -> Entry:
+    """Those of a compared model, measured in the way of one of our columns; where there are none, those that share one
+    of both. The others are there for who asks."""
     ways = {way(settings) for settings in c.settings.values()}
-    lines = []
+    models = {_bare(label) for label in c.settings}
+    ranked: dict[int, list[str]] = {}
     for row in c.published(place.name):
         how, source = str(row.get("how") or "not told how"), str(row.get("source") or "")
         mark = "" if all(same_way(how, ours) for ours in ways) else "†"
         note = f" [{sources[source]}]" if source else ""
-        lines.append(f"{number(finite(row['percent']))}{mark} {row.get('model')}, {how}{note}")
-    return Entry("", lines=tuple(lines)) if lines else Entry("none recorded", faint=True)
+        ours = (_bare(str(row.get("model"))) in models) + any(same_way(how, one) for one in ways)
+        ranked.setdefault(ours, []).append(f"{number(finite(row['percent']))}{mark} {row.get('model')}, {how}{note}")
+    if not ranked:
+        return Entry("none recorded", faint=True)
+    first, *others = sorted(ranked, reverse=True)
+    shown = ranked[first][:SHOWN]
+    rest = [*ranked[first][SHOWN:], *(line for rank in others for line in ranked[rank])]
+    return Entry("", lines=tuple(shown), more=tuple(rest))
+
+
+def _bare(model: str) -> str:
+    """A model's name as different people write it."""
+    return re.sub(r"[^a-z0-9]|instruct", "", model.lower().rsplit("/", 1)[-1])
 
 
 def source_marks(c: Comparison) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -81,6 +82,16 @@ def same_way(how: str, ours: str) -> bool:
     return plain[0] == plain[1] or (ours == "greedy" and plain[0].startswith("greedy"))
 
 
+def _kind(how: str) -> str:
+    """The way of a published number without its particulars.
+
+    >>> _kind("avg@5, no chain of thought"), _kind("greedy"), _kind("")
+    ('avg@5 with a difference', 'greedy', 'not recorded')
+    """
+    first, _, more = how.partition(",")
+    return (first.strip() or UNKNOWN) + (" with a difference" if more.strip() else "")
+
+
 def setting_differences(settings: Mapping[str, Mapping[str, str]]) -> list[str]:
     """A sentence for every setting in which columns (label: settings) differ."""
     keys = dict.fromkeys(key for one in settings.values() for key in one)
@@ -132,13 +143,13 @@ def published_differences(
         return []
     said = ["They are other people's, printed as they stand, without an error of their own."]
     for ours, labels in _grouped({label: way(one) for label, one in settings.items()}).items():
-        others = dict.fromkeys(str(r.get("how", "")) for r in rows if not same_way(str(r.get("how", "")), ours))
-        count = sum(not same_way(str(r.get("how", "")), ours) for r in rows)
-        if count:
+        others = Counter(_kind(str(r.get("how", ""))) for r in rows if not same_way(str(r.get("how", "")), ours))
+        if others:
             heat = {settings[label].get(TEMPERATURE, UNKNOWN) for label in labels}
             said.append(
-                f"{listed(labels)}: ours {ours} at temperature {listed(sorted(heat))}, {count} of the {len(rows)} "
-                f"published numbers {listed([how or UNKNOWN for how in others])} (marked †)."
+                f"{listed(labels)}: ours {ours} at temperature {listed(sorted(heat))}; {others.total()} of the "
+                f"{len(rows)} published numbers are of another way (marked †): "
+                f"{listed([f'{n} {kind}' for kind, n in others.most_common()])}."
             )
     if any(_PAPER in str(row.get("source", "")) for row in rows):
         for budget, labels in _grouped({label: one.get(THINK, UNKNOWN) for label, one in settings.items()}).items():
