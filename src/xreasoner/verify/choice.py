@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import re
-import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 
+from xreasoner.verify.doubts import DENIAL, LETTERS, LETTERS_WITHOUT_OPTIONS, doubted, second_thoughts
 from xreasoner.verify.extract import unwrapped
 from xreasoner.verify.numbers import undelimited
+from xreasoner.verify.optiontexts import contained, folding, normalise_option
 
-_LETTERS = string.ascii_uppercase
-_LETTERS_WITHOUT_OPTIONS = 12  # A to L: no benchmark has more (MMMU-Pro has one question with twelve)
-_LONGEST_SENTENCE = 1000  # what is longer is prose, in which no option's text is looked for
+_LONGEST_VOTE = 1000  # of an answer that names no option
 
-_CHINESE = str.maketrans("。：（）【】，、；！．", ".:()[],,;!.")  # punctuation, of which only its meaning counts
+_CHINESE = str.maketrans("。：（）【】，、；！．？", ".:()[],,;!.?")  # punctuation, of which only its meaning counts
 # An answer that starts with a lone letter: "B", "(b)", "- **B**", "Option B", "I choose B", "The answer is B.",
-# "B: No", "\text{(B)}".
+# "B: No", "\text{(B)}"; no abbreviation ("A.D.", "e.g.").
 _LETTER = re.compile(
     r"(?:[-#>•]+\s+)?[\s(\[{*\"'“‘$]*"
-    r"(?:(?:it\s+is|it['’]s|(?:most\s+)?(?:likely|probably)|"
+    r"(?P<lead>(?:it\s+is|it['’]s|(?:most\s+)?(?:likely|probably)|"
     r"i(?:\s+would|['’]d)?\s+(?:choose|pick|select|guess|go\s+with))\s+|(?:我?选[项择]?|正确选项[是为]:?)\s*)?"
     r"(?:\\(?:text|math)[a-z]{0,6}\s*\{[\s(]*)?"
-    r"(?:(?:the\s+)?(?:(?:correct|right|best|final|most\s+(?:likely|appropriate|probable))\s+){0,2}"
+    r"(?P<noun>(?:the\s+)?(?:(?:correct|right|best|final|most\s+(?:likely|appropriate|probable))\s+){0,2}"
     r"(?:answer|option|choice|letter)(?:\s+is\b)?(?:\s*:)?[\s(*]+){0,2}"
-    r"([A-Za-z])(?![A-Za-z0-9])([\s:.)\]}*\"'”’$!]*)(.*)",
+    r"(?P<letter>[A-Za-z])(?![A-Za-z0-9]|\.[A-Za-z](?![A-Za-z]))(?P<marks>[\s:.)\]}*\"'”’$!]*)(?P<rest>.*)",
     re.DOTALL | re.IGNORECASE | re.ASCII,
 )
 _SEPARATORS = frozenset(":.)]}!\n")
@@ -31,63 +30,32 @@ _IN_BRACKETS = re.compile(r"\((?![^()]*\)[^.])(.*)\)\.?", re.DOTALL)  # "B (Hepa
 # What may follow a letter in a sentence: "B, not A", "B is correct", "B because ..."; never a second letter or a doubt.
 _ASIDE = re.compile(
     r"\s*(?:,(?=\s*I\s+(?:think|believe|guess|would\s+say)\b)"
-    r"|,(?!\s*(?:[A-Z]|no|not\s+[A-Z]{2,}|never|incorrect|wrong|false|wait|which|that|who|as|however|but|though|"
+    r"|,(?!\s*(?:[A-Z]|no|not\s+[A-Z]{2,}|never|incorrect|wrong|false|wait|which|that|who|as|or|however|but|though|"
     r"although|while|unlike|if|unless)\b)"
-    r"|(?:because|since)\b|is\s+(?:the\s+)?(?:correct|right|best|answer|most\s+(?:likely|appropriate|probable))\b)",
+    r"|(?:because|since)\b"
+    r"|is\s+(?:the\s+)?(?:answer|(?:correct|right|best|most\s+(?:likely|appropriate|probable))"
+    r"(?:\s+(?:answer|option|choice|one|diagnosis|cause|treatment))?)(?=\s*(?:[.,;:!\n]|$|because\b|since\b)))",
     re.IGNORECASE,
 )
-# A second letter, beside the first ("A and B", "A, C"), as another label ("A: Yes\nB: No"), or after second thoughts
-# ("B. Wait, the answer is C").
-_SECOND = re.compile(
-    r"(?:^\s*(?:,|;|/|&|\+|-|or\b|and\b|,\s*(?:or|and)\b)|[,;/&]\s*(?:or\b|and\b|then\b)?|\n|\b(?:or|and|then)\b)"
-    r"\s*(?:option\s+|choice\s+)?[(\[*]*([A-Z])(?![A-Za-z0-9])[*]*"
-    r"(?:\s*[)\]:,;/]|\.(?:\s|$)|\s*$|\s+(?:or|and|too|as\s+well)\b)"
-    r"|\s\(?([A-Z])[):]"
-    r"|\w:\s*([A-Z])[.)\s]*$"
-    r"|\banswer\s+is:?\s*[(*]*([A-Z])(?!\w)"
+# A species ("C. difficile"), no label with a text in small letters behind it ("C. because ...").
+_SPECIES = re.compile(
+    r"[A-Za-z]\. (?!(?:because|since|this|that|these|the|there|they|due|given|with|all|none|both|not|only|see)\b)"
+    r"([a-z]{3,})\b"
 )
-# "Heparin, because warfarin is slow", "Heparin, not warfarin"; of an answer in lower case.
-_REASON = re.compile(r"(.+?)(?:,? (?:because|since|rather than|instead of)|, (not)) (.+)", re.DOTALL)
-# What names another option without choosing it: a reason, what it is not, an explanation in lines of its own.
-_NO_CHOICE = re.compile(
-    r"\b(?:because|since)\b[^\n.;]*|\bnot\s+(?:option\s+|choice\s+)?\(?[A-Z](?!\w)"
-    r"|\n\W*(?:Explanation|Reasoning|Rationale|Why)\b(?s:.*)"
+# One letter denied and another one chosen: "B... no, D", "B. No, the answer is D", "not A, but B", "A is wrong, so B".
+_L = r"(?:option\s+)?[(*]*([A-Z])[)*]*"
+_CORRECTED = re.compile(
+    rf"(?:{_L}\s*(?:[.…]+|\?)\s*no\b[\s,.:]*|not\s+{_L},?\s+but\s+|{_L}\s+is\s+(?:wrong|incorrect),?\s+so\s+)"
+    rf"(?:the\s+(?:correct\s+)?answer\s+is\s+|it\s+is\s+)?{_L}",
+    re.IGNORECASE | re.ASCII,
 )
+_ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
+_ORDINAL = re.compile(rf"(?:it is )?(?:the )?({'|'.join(_ORDINALS)}) (?:option|choice)(?:[:,] (.+))?", re.IGNORECASE)
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+# "Heparin, because warfarin is slow", "Heparin, not warfarin".
+_REASON = re.compile(r"(.+?)(?:,? (?:because|since|rather than|instead of)|, (not)) (.+)", re.DOTALL | re.IGNORECASE)
 _LATEX_TEXT = re.compile(r"\\(?:text|math)[a-z]{0,6}\s*\{([^{}]*)\}")
 _TEXT_THEN_LETTER = re.compile(r"(.*\S)\s*\(([A-Z])\)\.?", re.DOTALL)
-_DENIAL = re.compile(
-    r"\b(?:no|not|never|neither|nor|none|cannot|\w+n['’]t|except|unlike|without|instead|rather|incorrect|wrong|false|"
-    r"excluded?|ruled? out|unlikely)\b"
-)
-
-
-def normalise_option(text: str) -> str:
-    """Case, spaces and a closing full stop do not tell options apart."""
-    return " ".join(text.split()).casefold().rstrip(". ")
-
-
-def _bare(text: str) -> str:
-    """An option's text without what only sets it: Markdown, dollars, the length of a minus."""
-    text = undelimited(text)
-    inside = _LATEX_TEXT.fullmatch(text)
-    return normalise_option(inside[1] if inside else text).replace("−", "-")
-
-
-def _whole(answer: str, texts: Sequence[str]) -> int | None:
-    """The option whose whole text an answer is, if need be without markup around it."""
-    if normalise_option(answer) in texts:
-        return texts.index(normalise_option(answer))
-    bare = [_bare(text) for text in texts]
-    found = next((text for text in (_bare(answer), f"both {_bare(answer)}") if bare.count(text) == 1), None)
-    return None if found is None else bare.index(found)
-
-
-def _before_reason(sentence: str, texts: Sequence[str]) -> int | None:
-    """The option that is all that a sentence says before its reason, or before the option that it is not."""
-    reason = _REASON.fullmatch(sentence[:_LONGEST_SENTENCE])
-    if reason is None or reason[1] not in texts or (reason[2] == "not" and not _contained(reason[3], texts)):
-        return None
-    return texts.index(reason[1])
 
 
 def read_choice(answer: str, options: Sequence[str] = ()) -> tuple[int | None, str]:
@@ -96,49 +64,30 @@ def read_choice(answer: str, options: Sequence[str] = ()) -> tuple[int | None, s
     A bare letter, then the whole text of one option (so that the option "E. coli" is not the letter E; if need be
     without Markdown or dollars around it, or with its own letter or a reason behind it), then a letter followed by a
     separator, by brackets, by words like "because" or by its own option's text, then the text of the one option that a
-    sentence contains and does not deny. Letter and text at odds: the letter counts, and the method says "inconsistent".
-    Without `options` only letters can be read, A to L. Letters are never searched in prose ("A 45-year-old", "vitamin
-    C").
+    sentence contains and does not doubt. Letter and text at odds: the letter counts, and the method says
+    "inconsistent". Without `options` only letters can be read, A to L. Letters are never searched in prose ("A
+    45-year-old", "vitamin C"), and what asks ("B?") or takes back ("B. Wait, no.") names none.
     """
-    texts = [normalise_option(option.translate(_CHINESE)) for option in options]
+    fold = folding(options)
+    texts = [fold(option.translate(_CHINESE)) for option in options]
     answer = undelimited(unwrapped(answer).translate(_CHINESE))
-    whole = _whole(answer, texts)
+    whole = _whole(answer, texts, fold)
     match = _LETTER.fullmatch(answer)
-    index, label, rest = -1, False, ""  # label: the letter stands as one, apart from what follows it
-    if match:
-        index, rest = _LETTERS.index(match[1].upper()), match[3]
-        label = bool(_SEPARATORS & set(match[2]))
-        if not label:
-            bracketed = _IN_BRACKETS.fullmatch(rest)
-            apart = not _DENIAL.search(bracketed[1].casefold()) if bracketed else bool(_ASIDE.match(rest))
-            label = apart and match[1] != "I"  # which is a word, too
-            rest = bracketed[1] if bracketed else rest.lstrip("-–—=→|,; ")  # "B, No"; but "B: -2" has a sign
-        rest = normalise_option(rest)
-        if not rest and (whole is None or index < len(texts)):
-            return _in_range(index, options)
+    if match and match["letter"] == "a" and match["lead"] and not match["noun"]:
+        match = None  # "It is a", cut off
+    if match and not match["rest"].strip(" ,;"):
+        index = LETTERS.index(match["letter"].upper())
+        if whole is None or index < len(texts):
+            return _in_range(index, texts)
     if whole is not None:
         return whole, "option text"
-    behind = _TEXT_THEN_LETTER.fullmatch(answer)
-    if behind and normalise_option(behind[1]) in texts:
-        index = _LETTERS.index(behind[2])
-        same = index < len(texts) and texts[index] == normalise_option(behind[1])
-        return (index, "option text") if same else (None, "text and letter at odds")
-    if match:
-        own_text = index < len(texts) and rest == texts[index]
-        if not own_text and _second_letter(match[2] + match[3], index, options):
-            return None, "two letters"
-        if own_text or label:
-            named = {texts[index]} if own_text else _contained(rest, texts)
-            if named and index < len(texts) and texts[index] not in named:
-                return index, "letter, inconsistent"
-            return _in_range(index, options)
-    before = _before_reason(normalise_option(answer), texts)
-    if before is not None:
-        return before, "option text with a reason"
-    named = _contained(normalise_option(answer), texts)
-    if len(named) == 1 and not _denied(normalise_option(answer), named):
-        return texts.index(named.pop()), "option text in a sentence"
-    return None, "names two options" if len(named) > 1 else "names no option"
+    short = _short_form(answer, texts, fold)
+    if short is not None:
+        return short
+    labelled = _labelled(match, texts, fold) if match else None
+    if labelled is not None:
+        return labelled
+    return (None, "a question") if answer.endswith("?") else _in_sentence(fold(answer), texts)
 
 
 def same_choice(answer: str, gold: str, options: Sequence[str] = ()) -> tuple[bool | None, str]:
@@ -155,54 +104,102 @@ def same_choice(answer: str, gold: str, options: Sequence[str] = ()) -> tuple[bo
         return None, how
     if not options:
         return index == gold_index, how
-    return normalise_option(options[index]) == normalise_option(options[gold_index]), how
+    fold = folding(options)
+    return fold(options[index]) == fold(options[gold_index]), how
 
 
-def _in_range(index: int, options: Sequence[str]) -> tuple[int | None, str]:
-    inside = index < (len(options) or _LETTERS_WITHOUT_OPTIONS)
+def vote(answer: str | None, options: Sequence[str] = ()) -> str | None:
+    """What an answer says, so that two which say the same vote alike: the option that it names, however it is written,
+    else its text (without `options` always: a free answer). None for none.
+
+    >>> vote("The answer is B.", ("Yes", "No")), vote("no", ("Yes", "No")), vote(" 7. ")
+    ('option 1', 'option 1', '7')
+    """
+    if answer is None:
+        return None
+    index = read_choice(answer, options)[0] if options else None
+    return normalise_option(answer)[:_LONGEST_VOTE] if index is None else f"option {index}"
+
+
+def _in_range(index: int, texts: Sequence[str]) -> tuple[int | None, str]:
+    inside = index < (len(texts) or LETTERS_WITHOUT_OPTIONS)
     return (index, "letter") if inside else (None, "letter out of range")
 
 
-def _second_letter(rest: str, first: int, options: Sequence[str]) -> bool:
-    """Whether what follows a letter names another one, outside of the options' texts ("B (Vitamin C)") and of what
-    says why, or what it is not."""
-    rest = _NO_CHOICE.sub(" ", rest[:_LONGEST_SENTENCE])
-    for text in sorted((text for text in options if len(text) > 2), key=len, reverse=True):
-        rest = re.sub(re.escape(text), " ", rest, flags=re.IGNORECASE)
-    own = normalise_option(options[first]) if first < len(options) else ""
-    seconds = [
-        _LETTERS.index(next(filter(None, second.groups())))
-        for second in _SECOND.finditer(rest)
-        if normalise_option(second[0]) not in own or len(own) <= 2  # "B. Vitamin D and E", where B is "... deficiency"
-    ]
-    return any(first != second < (len(options) or _LETTERS_WITHOUT_OPTIONS) for second in seconds)
+def _whole(answer: str, texts: Sequence[str], fold: Callable[[str], str]) -> int | None:
+    """The option whose whole text an answer is, if need be without what only sets it: Markdown, dollars, the length of
+    a minus."""
+    if fold(answer) in texts:
+        return texts.index(fold(answer))
+
+    def bare(text: str) -> str:
+        inside = _LATEX_TEXT.fullmatch(undelimited(text))
+        return fold(inside[1] if inside else undelimited(text)).replace("−", "-")
+
+    all_bare = [bare(text) for text in texts]
+    found = next((text for text in (bare(answer), f"both {bare(answer)}") if all_bare.count(text) == 1), None)
+    return None if found is None else all_bare.index(found)
 
 
-def _spans(sentence: str, text: str) -> Iterator[tuple[int, int]]:
-    """Where an option's text stands in a sentence as words of its own: no part of a word, a number or a formula."""
-    pattern = rf"(?<![\w+\-−*/^=<>$%.,])(?<![+\-−*/^=<>] ){re.escape(text)}(?![\w+*/^=<>%°-]|[.,]\d| ?[+*/^=<>])"
-    return (match.span() for match in re.finditer(pattern, sentence))
+def _short_form(answer: str, texts: Sequence[str], fold: Callable[[str], str]) -> tuple[int | None, str] | None:
+    """A text with its letter behind it, a letter that corrects another, "the second option", a number without its
+    unit where one option alone has that number; None where an answer is none of these."""
+    behind = _TEXT_THEN_LETTER.fullmatch(answer)
+    if behind and fold(behind[1]) in texts:
+        index = LETTERS.index(behind[2])
+        same = index < len(texts) and texts[index] == fold(behind[1])
+        return (index, "option text") if same else (None, "text and letter at odds")
+    corrected = _CORRECTED.fullmatch(answer)
+    if corrected:
+        return _in_range(LETTERS.index(corrected[4].upper()), texts)
+    ordinal = _ORDINAL.fullmatch(answer)
+    index = _ORDINALS.index(ordinal[1].lower()) if ordinal else len(texts)
+    if ordinal and index < len(texts) and (not ordinal[2] or fold(ordinal[2]) == texts[index]):
+        return index, "ordinal"
+    if _NUMBER.fullmatch(answer):
+        holding = [n for n, text in enumerate(texts) if answer in _NUMBER.findall(text)]
+        unit = len(holding) == 1 and re.fullmatch(rf"{re.escape(answer)} ?(?:[^\W\d]+|[%°])", texts[holding[0]])
+        if unit and not (answer.isdigit() and 0 < int(answer) <= len(texts)):  # which may be an option's number
+            return holding[0], "number of an option"
+    return None
 
 
-def _contained(sentence: str, texts: Sequence[str]) -> set[str]:
-    """The option texts that a sentence contains, those left out that are only part of a longer one. A text of one or
-    two characters counts only as the sentence's start, as in "No, it is round"."""
-    if len(sentence) > _LONGEST_SENTENCE:
-        return set()
-    taken: list[tuple[int, int]] = []
-    found: set[str] = set()
-    for text in sorted(set(texts) - {""}, key=len, reverse=True):
-        free = [s for s in _spans(sentence, text) if not any(a <= s[0] and s[1] <= b for a, b in taken)]
-        if len(text) <= 2:
-            free = [(0, end) for start, end in free if start == 0 and sentence[end : end + 1] in ("", *",;.:")]
-        if free:
-            found.add(text)
-            taken += free
-    return found
+def _labelled(match: re.Match[str], texts: Sequence[str], fold: Callable[[str], str]) -> tuple[int | None, str] | None:
+    """What a letter with something behind it names; None where it is no label but part of a text."""
+    index, rest = LETTERS.index(match["letter"].upper()), match["rest"]
+    own = texts[index] if index < len(texts) else None
+    label = bool(_SEPARATORS & set(match["marks"]))  # the letter stands as one, apart from what follows it
+    if not label:
+        bracketed = _IN_BRACKETS.fullmatch(rest)
+        apart = not DENIAL.search(bracketed[1]) if bracketed else bool(_ASIDE.match(rest))
+        label = apart and match["letter"] != "I"  # which is a word, too
+        rest = bracketed[1] if bracketed else rest.lstrip("-–—=→|,; ")  # "B, No"; but "B: -2" has a sign
+    if fold(rest) == own:
+        return index, "letter"
+    species = _SPECIES.match(match.string, match.start("letter")) if texts else None
+    if not label or (species and fold(species[1]) not in (own or "")):
+        return None
+    if rest.rstrip().endswith("?"):
+        return None, "a question"
+    wrong = second_thoughts(rest, index, texts, match["letter"].islower())
+    if wrong:
+        return None, wrong
+    named = contained(fold(rest), texts)
+    return (
+        (index, "letter, inconsistent") if own is not None and named and own not in named else _in_range(index, texts)
+    )
 
 
-def _denied(sentence: str, named: set[str]) -> bool:
-    """Whether the sentence says "not", outside of the option's own words."""
-    for text in named:
-        sentence = sentence.replace(text, " ")
-    return bool(_DENIAL.search(sentence))
+def _in_sentence(sentence: str, texts: Sequence[str]) -> tuple[int | None, str]:
+    """The one option whose text a sentence contains without a doubt, or that is all it says before its reason, or
+    before the option that it is not."""
+    reason = _REASON.fullmatch(sentence)
+    if reason and reason[1] in texts and (reason[2] is None or contained(reason[3], texts)):
+        return texts.index(reason[1]), "option text with a reason"
+    named = contained(sentence, texts)
+    if len(named) > 1:
+        return None, "names two options"
+    text = next(iter(named), None)
+    if text is None or doubted(sentence, text):
+        return None, "names no option"
+    return texts.index(text), "option text in a sentence"

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from xreasoner.verify.doubts import no_plain_count
 from xreasoner.verify.extract import unwrapped
 from xreasoner.verify.notation import NUMBER_WORDS
 from xreasoner.verify.numbers import Number, read_number
@@ -20,14 +21,19 @@ _LONGEST_PHRASE = 500  # characters; what is longer is prose
 _DASHES = str.maketrans(dict.fromkeys("‐‑–—−", "-"))
 _MACRO = re.compile(r"\\(?:text|textrm|textbf|textit|mbox|mathrm|mathbf|mathit|operatorname)\b")
 # Parts of an enumeration, whose order does not count; but "1,234" is one number.
-_BETWEEN = re.compile(r"\s*(?:[;&]|,(?!(?<=\d,)\d{3}(?!\d))|\band\b)\s*")
+_BETWEEN = re.compile(r"\s*(?:[;&，、]|,(?!(?<=\d,)\d{3}(?!\d))|\band\b)\s*")
 _ARTICLE = re.compile(r"^an?\s+(?=\S)|\b(?:an|the)\s+(?=\S)")  # "hepatitis a virus" keeps its letter, "the a" too
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(NUMBER_WORDS)})\b")
-_SMALL = r"[\s.,;:!?'\"`’‘“”()\[\]{}_/\\*$-]"
-# What does not count of a text, and what does: what stands between two digits ("1:2" is not "12"), the sign before a
-# number, and one that ends a word ("Rh-").
-_MARKS = re.compile(rf"(?P<joint>(?<=\d){_SMALL}+(?=\d))|(?P<sign>(?<!\S)-(?=\d)|(?<=\w)-(?=\s|$))|{_SMALL}")
-_OPENING, _CLOSING = " '\"`‘“([*", " .,;:!?'\"`’”)]*"
+_SMALL = r"[\s.,;:!?。'\"`’‘“”()\[\]{}_/\\*$-]"
+# What does not count of a text, and what does: what stands between two digits ("1:2" is not "12"), a slash between
+# words, the space behind a denial ("no table" is not "notable"), the sign before a number, and one that ends a word
+# ("Rh-").
+_MARKS = re.compile(
+    rf"(?P<joint>(?<=\d){_SMALL}+(?=\d)|(?<=\w)/(?=\w)|(?<=\bno)\s+(?=\w)|(?<=\bnot)\s+(?=\w))"
+    rf"|(?P<sign>(?<!\S)-(?=\d)|(?<=\w)-(?=\s|$))|{_SMALL}"
+)
+_POWERS = {2: re.compile(r"[2²]|\bsq"), 3: re.compile(r"[3³]|\bcub|\bcu\b")}
+_OPENING, _CLOSING = " '\"`‘“([*", " .,;:!?。'\"`’”)]*"
 
 
 def any_of(golds: Sequence[str]) -> str:
@@ -40,7 +46,7 @@ def any_of(golds: Sequence[str]) -> str:
 
 
 def same_phrase(answer: str, gold: str, options: Sequence[str] = ()) -> tuple[bool | None, str]:
-    """(whether two phrases are the same, None where the answer is nothing but punctuation; how that was found).
+    """(whether two phrases are the same, None where the answer has no words, or asks; how that was found).
 
     Case, articles, punctuation and spaces do not count, nor does the order of an enumeration ("left, right", "right
     and left"). Numbers compare by value ("two", "2.0"), a known unit may be missing but not be another. An answer that
@@ -55,6 +61,8 @@ def same_phrase(answer: str, gold: str, options: Sequence[str] = ()) -> tuple[bo
     given = [_parts(one) for one in answer.split(ANY)]
     if not any(given):
         return None, "no words"
+    if ("?" in answer) != ("?" in gold):
+        return None, "a question"
     return all(_accepted(parts, golds) for parts in given), "phrase"
 
 
@@ -85,11 +93,12 @@ def _same_part(answer: str, gold: str) -> bool:
 
 def _same_unit(number: Number, gold: Number) -> bool:
     if number.unit and gold.unit:
-        alike = known_unit(number.unit) and known_unit(gold.unit) and not units_differ(number.unit, gold.unit)
-        return alike or _key(number.unit) == _key(gold.unit)
+        known = known_unit(number.unit) and known_unit(gold.unit) and not units_differ(number.unit, gold.unit)
+        power = all(bool(one.search(number.unit)) == bool(one.search(gold.unit)) for one in _POWERS.values())
+        return (known and power) or _key(number.unit) == _key(gold.unit)
     unit = gold.unit or number.unit
-    # "2 fractures" where 2 is asked for, but not "2" for "2 left lobes", nor "2b" for 2
-    counted = not gold.unit and not number.glued and len(unit) > 2
+    # "2 fractures" where 2 is asked for, but not "2" for "2 left lobes", nor "2b" or "2 fewer" for 2
+    counted = not gold.unit and not number.glued and len(unit) > 2 and not no_plain_count(unit)
     return counted or known_unit(unit) or not any(letter.isalpha() for letter in unit)
 
 
