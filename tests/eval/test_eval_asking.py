@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from xreasoner.data.fates import Unfit
@@ -111,10 +113,10 @@ def test_ids_and_tags_are_the_rows_own():
 
 
 def test_texts_of_a_row():
-    row = {"a": " x ", "b": 7, "c": 7.0, "d": 7.5, "e": True, "f": " "}
-    assert [text_in(row, field) for field in "abc"] == ["x", "7", "7"]
+    row = {"a": " x ", "b": 7, "c": 7.0, "d": 2.5, "e": True, "f": " ", "g": math.nan, "h": -math.inf, "i": 0.1}
+    assert [text_in(row, field) for field in "abcdi"] == ["x", "7", "7", "2.5", "0.1"]
     assert text_in(row, "f", "none", "a") == "x"
-    for field in ("d", "e", "f", "none"):
+    for field in ("e", "f", "g", "h", "none"):
         with pytest.raises(Unfit, match=f"no text in the field `{field}`"):
             text_in(row, field)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import re
 import string
 from collections.abc import Callable, Mapping, Sequence
@@ -29,14 +30,14 @@ def as_row(row: Any) -> Row:
 
 
 def text_in(row: Row, *fields: str) -> str:
-    """The first of the fields that holds text, stripped; a whole number counts as its digits. Raises Unfit where none
-    does."""
+    """The first of the fields that holds text, stripped; a number counts as its shortest text (7.0 as "7"). Raises
+    Unfit where none does."""
     for field in fields:
         value = row.get(field)
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
-        if isinstance(value, float) and value.is_integer():
-            return str(int(value))
+        if isinstance(value, float) and math.isfinite(value):
+            return str(int(value) if value.is_integer() else value)
         if isinstance(value, str) and value.strip():
             return value.strip()
     raise Unfit("malformed", f"has no text in the field `{'` or `'.join(fields)}`.")
