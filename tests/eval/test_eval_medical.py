@@ -63,8 +63,9 @@ def test_options_that_medxpertqa_repeats_in_the_question_are_cut_off(loaded):
     assert "Which organ sees? Answer Choices: none are given here. Options:" in kept
     thinks = examples["medxpertqa-text-Text-2"].messages[0].content
     assert "Here is the question: Which organ thinks? Options:\n\nA: Heart\n" in thinks
-    assert [e.options for e in examples.values()][3:] == [("Heart", "Lung"), ("Heart", "Lung")]
-    assert [e.gold for e in examples.values()][3:] == ["B", "B"]
+    assert [e.options for e in examples.values()][3:5] == [("Heart", "Lung"), ("Heart", "Lung")]
+    assert [e.gold for e in examples.values()][3:] == ["B", "B", "B", "A"]
+    assert [examples[f"medxpertqa-text-Text-{n}"].messages[0].content.count("Bone") for n in (8, 9)] == [1, 1]
     assert (first.tags["subject"], first.tags["task"], first.tags["question_type"]) == (
         "Urinary",
         "Diagnosis",

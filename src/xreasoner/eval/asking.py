@@ -18,7 +18,8 @@ from xreasoner.verify.choice import normalise_option
 
 Row = Mapping[str, Any]
 MARK = re.compile(r"<image ?(\d+)>")  # where picture 3 stands in a text
-_CHOICES = "Answer Choices:"
+_CHOICES = re.compile("answer choices:", re.IGNORECASE)
+_FIRST_CHOICES = re.compile(r"\s*(?:\(A\)|A[.):]\s.*?\sB[.):]\s)", re.DOTALL)  # "(A) x", "A. x B. y"
 _LONGEST_LIST = 20_000  # characters of a list that is written as text
 
 
@@ -61,8 +62,9 @@ def without_choices(question: str) -> str:
     >>> without_choices("Which?\\nAnswer Choices: (A) this (B) that")
     'Which?'
     """
-    asked, mark, choices = question.rpartition(_CHOICES)
-    return asked.rstrip() if mark and choices.lstrip().startswith("(A)") else question
+    headers = list(_CHOICES.finditer(question))
+    listed = headers and _FIRST_CHOICES.match(question, headers[-1].end())
+    return question[: headers[-1].start()].rstrip() if listed else question
 
 
 def list_in(value: Any) -> list[Any]:
