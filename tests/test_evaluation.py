@@ -182,12 +182,16 @@ def test_what_a_person_says_outdoes_the_preset() -> None:
 def test_other_means_and_budgets_have_another_folder() -> None:
     model = Model("m", "0123456789abcdef", lambda: ScriptedSampler({}))
     usual, other = default_spec("micro", 3, 1), default_spec("micro", 3, 1, Asked(think_budget=99))
-    assert folder_name(model, "micro", "real", usual, {}) == "eval-m-01234567-micro-real"
+    assert folder_name(model, "micro", "real", usual, {}) == "eval-m-01234567-micro-real-first3"
     names = [
         folder_name(model, "micro", "real", spec, means)
         for spec, means in [(usual, {}), (other, {}), (usual, {"preset": "x"}), (usual, {"rollout": "vllm"})]
     ]
     assert len(set(names)) == 4
+    few = usual.model_copy(update={"limit": 5, "epochs": 3, "temperature": 0.3})
+    assert folder_name(model, "micro", "real", few, {}) == "eval-m-01234567-micro-real-first5-x3"
+    lists = [f"gsm8k,math500,aime24,aime25,gpqa-diamond,supergpqa,medqa,medqa-5,{last}" for last in ("mmmu", "mmstar")]
+    assert len({folder_name(model, names, "real", usual, {}) for names in lists}) == 2
 
 
 def test_the_name_of_a_served_model_makes_no_path() -> None:
@@ -380,9 +384,39 @@ def test_what_of_a_suite_was_not_asked_is_told(tmp_path: Path) -> None:
     rows = [{"id": "Line 2 of x", "reason": "has no gold."}, {"id": "Line 9 of x", "reason": "has no gold."}]
     about = {"nejm": {"missing": "not there", "left_out": []}, "mmmu": {"left_out": rows}, "gsm8k": {"left_out": []}}
     (tmp_path / "benchmarks.json").write_text(json.dumps(about))
-    assert left_out(tmp_path / "benchmarks.json") == [
+    assert left_out(tmp_path / "benchmarks.json", False) == [
         "Warning: nejm is left out: not there",
         "Warning: 2 rows of mmmu cannot be asked, such as Line 2 of x has no gold. "
         f"({tmp_path / 'benchmarks.json'} has all)",
     ]
-    assert left_out(tmp_path / "none.json") == []
+    assert left_out(tmp_path / "none.json", True) == []
+    part = {"n": 3, "size": 1319, "left_out": []}
+    (tmp_path / "benchmarks.json").write_text(json.dumps({"gsm8k": part, "mmmu": {**part, "n": 900, "size": 900}}))
+    told = "Warning: 3 questions of gsm8k were asked, of 1,319 that it has"
+    assert left_out(tmp_path / "benchmarks.json", True) == [told]
+    assert left_out(tmp_path / "benchmarks.json", False) == []
+
+
+def test_other_settings_in_one_folder_leave_no_old_answers(
+    pictured: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after its settings were written and before its first answer, an evaluation must not stand beside the
+    answers of the one before."""
+    sampler: Any = ScriptedSampler(lambda prompt: "</think> <answer>1</answer>")
+    sampler.dtype, sampler.pixel_bounds = "float32", None
+    monkeypatch.setattr("xreasoner.rollout.open.open_sampler", lambda *rest, **more: sampler)
+    out = tmp_path / "out"
+    evaluate_model("micro", "own", "real", None, 1, out)
+    first = (out / "samples.jsonl").read_text()
+
+    def killed(*rest: Any, **more: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr("xreasoner.eval.task.evaluate", killed)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_model("micro", "own", "none", None, 1, out)
+    assert json.loads((out / "evaluation.json").read_text())["image"] == "none"
+    assert not [name for name in ("samples.jsonl", "cells.json", "benchmarks.json") if (out / name).exists()]
+    evaluate_model("micro", "own", "real", None, 1, out)  # from the log
+    assert (out / "samples.jsonl").read_text() == first

@@ -1,6 +1,7 @@
 """How rows of a benchmark become questions: each once, of a fixed part, with the pictures of what is asked alone."""
 
 import json
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -160,3 +161,18 @@ def test_a_full_disk_is_no_fault_of_a_row(read):
 
     with pytest.raises(OSError, match="No space left"):
         read([], to_example=full)
+
+
+def test_of_several_patterns_the_first_that_matches_names_the_files(tmp_path, monkeypatch):
+    """A copy of a repository may hold rows in two layouts: read together, every question would be asked twice."""
+    from xreasoner.eval.benchmarks import BENCHMARKS
+    from xreasoner.eval.questions import DATA_VARIABLE
+
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    questions = replace(BENCHMARKS["gsm8k"].questions, files=("main/test-*.jsonl", "test-*.jsonl", "*.jsonl"))
+    (tmp_path / "gsm8k" / "main").mkdir(parents=True)
+    for name in ("main/test-0.jsonl", "main/test-1.jsonl", "test-0.jsonl"):
+        (tmp_path / "gsm8k" / name).write_text('{"question": "1 + 1?", "answer": "It is. #### 2"}\n')
+    assert [path.name for path in questions.local_files("test")] == ["test-0.jsonl", "test-1.jsonl"]
+    (tmp_path / "gsm8k" / "test.jsonl").write_text("")
+    assert [path.name for path in questions.local_files("test")] == ["test.jsonl"]

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from string import ascii_uppercase
 
 import pytest
 from test_eval_answerers import FIXTURES
@@ -43,26 +44,30 @@ def test_every_control_of_the_papers_suite(data, control):
     real = {e.id: e for e in load_suite("paper", spec("paper"), "real", None, data / "pictures", 0).examples}
     changed = load_suite("paper", spec("paper"), control, None, data / "pictures", 0).examples
     about_text = control.endswith("only")
-    assert {e.id for e in changed} == {i for i, e in real.items() if (e.options if about_text else e.images)}
+    unsaid = {i for i, e in real.items() if e.options and "<image" in e.options[ascii_uppercase.index(e.gold)]}
+    assert len(unsaid) == 3  # whose right option is a picture
+    unsaid = unsaid if control == "question-only" else set()
+    assert {e.id for e in changed} == {i for i, e in real.items() if (e.options if about_text else e.images)} - unsaid
     for example in changed:
         assert example.messages != real[example.id].messages
         assert len(example.images) == (len(real[example.id].images) if control in ("blank", "shuffled") else 0)
-        assert (example.gold, example.tags) == (real[example.id].gold, real[example.id].tags)
+        assert (example.options, example.tags) == (real[example.id].options, real[example.id].tags)
+        gold = real[example.id].gold
+        said = example.options[ascii_uppercase.index(gold)] if control == "question-only" else gold
+        assert example.gold == said
     if control == "shuffled":
         assert all(set(e.images).isdisjoint(real[e.id].images) for e in changed)
 
 
-def test_limits_are_of_each_benchmark_and_part_and_nested(data):
+def test_limits_are_of_each_benchmark_and_nested(data):
     def ids(limit):
         return {e.id for e in load_suite("paper", spec("paper", limit=limit), "real", None, data / "p", 0).examples}
 
     assert ids(1) < ids(2) < ids(3)
     few = load_suite("mmlu-pro,mmlu-pro-health,gsm8k", spec("x", limit=2), "real", None, data / "p", 0).examples
-    assert Counter((e.tags["benchmark"], e.tags.get("also")) for e in few) == {
-        ("mmlu-pro", None): 2,
-        ("mmlu-pro", "mmlu-pro-health"): 1,
-        ("gsm8k", None): 2,  # whatever their numbers of steps
-    }
+    assert Counter(e.tags["benchmark"] for e in few) == {"mmlu-pro": 2, "gsm8k": 2}  # whatever their steps or parts
+    part = load_suite("mmlu-pro-health", spec("x", limit=2), "real", None, data / "p", 0).examples
+    assert {e.tags["also"] for e in part} == {"mmlu-pro-health"}
 
 
 def test_a_part_alone_is_asked_alone(data):
@@ -103,3 +108,18 @@ def _as_gsm8k(made):
         return replace(one, id=one.id.replace("math500", "gsm8k")) if number < 3 else one
 
     return example
+
+
+def test_of_every_name_there_is_something_told(data):
+    about = load_suite("paper", spec("paper"), "real", None, data / "p", 0).about
+    assert about.keys() == set(SUITES["paper"])
+    assert about["mmlu-pro-health"]["published"]  # a part has its own numbers
+    assert (about["mmlu-pro-health"]["n"], about["mmlu-pro-health"]["size"]) == (1, 818)
+    assert about["mmlu-pro-health"]["revision"] == about["mmlu-pro"]["revision"]
+
+
+def test_under_a_control_n_is_what_was_asked(data):
+    suite = load_suite("paper", spec("paper"), "none", None, data / "p", 0)
+    asked = Counter(e.tags["benchmark"] for e in suite.examples)
+    assert {name: about["n"] for name, about in suite.about.items() if not BENCHMARKS[name].part_of} == asked
+    assert not {"gsm8k", "mmlu-pro", "medqa"} & suite.about.keys()

@@ -8,7 +8,7 @@ import pytest
 
 from xreasoner.config import ControlsSpec, EvalSpec
 from xreasoner.errors import DataError, RecipeError
-from xreasoner.eval import benchmarks
+from xreasoner.eval import benchmarks, task
 from xreasoner.eval.benchmark import Benchmark
 from xreasoner.eval.task import evaluate, request_seed
 from xreasoner.rollout.scripted import ScriptedSampler
@@ -266,7 +266,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_eval_task import Seeded, made, run
-from xreasoner.eval import benchmarks
+from xreasoner.eval import benchmarks, task
 benchmarks.BENCHMARKS["made"], benchmarks.SUITES["made"] = made(1500), ("made",)
 def die(batches):
     if len(batches) == 4:
@@ -287,3 +287,55 @@ def test_resume_after_kill(suite, tmp_path):
     assert 0 < sum(rest.batches) < 1500
     assert run(Seeded(), tmp_path / "b") == cells
     assert (tmp_path / "a" / "samples.jsonl").read_bytes() == (tmp_path / "b" / "samples.jsonl").read_bytes()
+
+
+def pictured(n):
+    """Questions with a picture each, which lie in the folder of pictures."""
+
+    def load(split, images, limit):
+        tags = {"domain": "math", "modality": "image"}
+        return [
+            Example(f"e{i}", (Message("user", (Image(str(images / f"{i}.png")), f"q{i}")),), "1", "exact", tags=tags)
+            for i in range(n)
+        ]
+
+    return Benchmark("made", load, "", "")
+
+
+def test_a_folder_that_was_moved_asks_nothing_anew(suite, tmp_path):
+    suite(pictured(8))
+    run(Seeded(), tmp_path / "here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    sampler = Seeded()
+    run(sampler, tmp_path / "there")
+    assert sampler.batches == []
+    assert rows_of(tmp_path / "there")[0]["image"] == "images/0.png"
+
+
+def test_a_broken_evaluation_leaves_no_results_of_another(suite, tmp_path):
+    suite(made(20))
+    run(Seeded(), tmp_path)
+    suite(made(30))
+
+    def fails(batches):
+        raise MemoryError("no memory left")
+
+    with pytest.raises(MemoryError):
+        run(Seeded(fails), tmp_path)
+    assert not (tmp_path / "samples.jsonl").exists()
+    assert not (tmp_path / "cells.json").exists()
+
+
+def test_the_log_is_written_every_few_samples(suite, tmp_path, monkeypatch):
+    """A kill loses what was not written yet: Inspect by itself would write every twentieth of all samples."""
+    told = []
+    monkeypatch.setattr(task, "_run", lambda *args: told.append(args[-1]) or real(*args))
+    kept = []
+    evaluate_once = task.inspect_ai.eval
+    monkeypatch.setattr(task.inspect_ai, "eval", lambda *a, **k: kept.append(k["log_buffer"]) or evaluate_once(*a, **k))
+    suite(made(40))
+    run(Seeded(), tmp_path)
+    assert (told, kept) == ([40], [32])
+
+
+real = task._run

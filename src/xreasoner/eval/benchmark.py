@@ -57,18 +57,13 @@ class Benchmark:
             self.questions.check(split)
 
     def examples(self, split: Split, images: Path, limit: int | None = None) -> Loaded:
-        """The first `limit` examples of every cell; None: all. Cells are domain, modality and steps of what is drawn,
-        benchmark and part of what is read, and there "the first" are those of an order that is as good as random and
-        always the same."""
+        """The first `limit` examples; None: all. Of what is drawn they are the first of every cell (domain, modality,
+        steps), of what is read those of an order that is as good as random and always the same."""
         if self.questions is None:
             assert self.load is not None, "a benchmark is read or drawn"
             return Loaded(first_of_each(self.load(split, images, limit), limit, ("domain", "modality", "steps")))
-        return self.questions.read(
-            split,
-            images,
-            self._wanted,
-            None if limit is None else lambda all_: first_of_each(mixed(all_), limit, ("benchmark", "also")),
-        )
+        some = None if limit is None else lambda examples: mixed(examples)[:limit]
+        return self.questions.read(split, images, self._wanted, some)
 
     def control_examples(self, split: Split, images: Path, limit: int | None = None) -> Loaded:
         """The examples that controls are measured on, `limit` for each domain and modality: as equal shares of its

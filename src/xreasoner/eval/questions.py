@@ -56,7 +56,7 @@ class Questions:
     a person gets the rows.
 
     In the folder, {split}.jsonl, .json or .parquet are the rows; without these, for the test split, the files that
-    match one of `files` (glob patterns, for a copy of the repository as it is). Pictures that rows name are looked for
+    match the first of `files` that any matches (glob patterns, for a copy of the repository as it is). Pictures that rows name are looked for
     in the folder and in the zip archives in it; on the Hub, in the files `beside` of the repository. `keep` chooses
     rows. `choose` takes a fixed part of all examples, which it sees without their pictures; only those are looked at.
     """
@@ -80,7 +80,8 @@ class Questions:
         named = [path for suffix in _ROWS if (path := self.home / f"{split}{suffix}").is_file()]
         if named or split != "test":
             return named[:1]
-        return sorted({path for pattern in self.files for path in self.home.glob(pattern) if path.is_file()})
+        matched = (sorted(path for path in self.home.glob(pattern) if path.is_file()) for pattern in self.files)
+        return next(filter(None, matched), [])
 
     def check(self, split: Split) -> None:
         """Raises DataError where there is nothing to read: no file in the benchmark's folder, or no such split on the

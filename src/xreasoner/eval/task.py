@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,12 @@ from xreasoner.eval.suite import load_suite
 from xreasoner.files import write_atomic, write_json
 from xreasoner.prompts import THINK_OPEN
 from xreasoner.rollout.reply import NoReply, OneByOne
-from xreasoner.types import Example, Sampler, SamplingParams, Verdict
+from xreasoner.types import Example, Image, Sampler, SamplingParams, Verdict
 from xreasoner.verify.verifiers import VERIFIERS, verify, verify_many
 
 REFUSED = "refused.jsonl"
+RESULTS = ("samples.jsonl", "cells.json", "benchmarks.json", REFUSED)
+_KEPT_AT_ONCE, _FLUSHES = 32, 200  # samples that a kill may lose, unless that makes more writes of the log than these
 _CONNECTIONS = 2 * BATCH  # while one batch is generated, the next fills up
 
 
@@ -114,7 +116,7 @@ def evaluate(
         "prefix": prefix,
         **({"means": json.dumps(means, sort_keys=True)} if means else {}),
     }
-    fingerprint = _fingerprint([settings, asdict(params), spec.epochs, [asdict(example) for example in examples]])
+    fingerprint = _fingerprint([settings, asdict(params), spec.epochs, [_identity(example) for example in examples]])
     log_dir = out_dir / "inspect"
     found = find_log(log_dir, fingerprint)
     answered = [] if found is None else found.answers
@@ -123,6 +125,7 @@ def evaluate(
     if answered:
         earlier(len(answered), min(answer.finished for answer in answered)[:10])
     if found is None or found.log.status != "success" or len(rows) < total:
+        clear_results(out_dir)  # of another evaluation, or of less
         batcher: Batcher | Forwarder
         if isinstance(sampler, OneByOne):
             batcher = Forwarder(sampler, params)
@@ -137,7 +140,7 @@ def evaluate(
             name=f"{suite}-{checkpoint}-{control}",
         )
         stops = isinstance(batcher, Batcher)
-        log = _run(task, model, log_dir, {**settings, "fingerprint": fingerprint}, found, fail_on_error=stops)
+        log = _run(task, model, log_dir, {**settings, "fingerprint": fingerprint}, found, stops, total)
         if batcher.failure is not None:
             raise batcher.failure
         if log.status != "success":
@@ -163,6 +166,25 @@ def evaluate(
         write_json(out_dir / "benchmarks.json", asked_for.about)
     write_json(out_dir / "cells.json", cells)
     return cells
+
+
+def clear_results(out_dir: Path) -> None:
+    """Removes what an earlier evaluation into the folder has told; its log stays."""
+    for name in RESULTS:
+        (out_dir / name).unlink(missing_ok=True)
+
+
+def _identity(example: Example) -> dict[str, Any]:
+    """All that an answer depends on; of a picture its file's name, which stays where a folder is moved."""
+    messages = [
+        (m.role, [m.content] if isinstance(m.content, str) else [_part(part) for part in m.content])
+        for m in example.messages
+    ]
+    return {**asdict(replace(example, messages=())), "messages": messages}
+
+
+def _part(part: str | Image) -> str | list[str]:
+    return part if isinstance(part, str) else [Path(part.path).name]
 
 
 def _tell_refused(refused: Sequence[tuple[str, int, str]], path: Path) -> None:
@@ -232,6 +254,7 @@ def _run(
     metadata: dict[str, Any],
     found: Found | None,
     fail_on_error: bool,
+    samples: int,
 ) -> EvalLog:
     """Runs the task, or what is left of it where an unfinished log was found. Unless it fails on an error, the samples
     that raise one are left, for a further run to ask again."""
@@ -252,6 +275,7 @@ def _run(
             log_format="eval",
             log_level="warning",
             log_realtime=False,
+            log_buffer=max(_KEPT_AT_ONCE, samples // _FLUSHES),
             log_images=False,
             log_model_api=False,
             log_header_only=True,

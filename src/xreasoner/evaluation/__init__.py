@@ -12,7 +12,7 @@ from rich.console import Console
 
 from xreasoner.config import EvalSpec, ImageControl
 from xreasoner.errors import RecipeError
-from xreasoner.eval.benchmarks import at_hand, suite_benchmarks
+from xreasoner.eval.benchmarks import at_hand, suite_benchmarks, suite_limit
 from xreasoner.evaluation.models import AS_IT_IS, INSPECT, Asked, Model, label, open_named, pixels
 from xreasoner.evaluation.show import how_asked, left_out, refused, table
 from xreasoner.files import disk_guard, lock_folder, write_json
@@ -82,14 +82,15 @@ def evaluate_model(
             folder.mkdir(parents=True, exist_ok=True)
         stack.enter_context(disk_guard(folder))
         stack.enter_context(lock_folder(folder))
-        from xreasoner.eval.task import REFUSED, evaluate
+        from xreasoner.eval.task import REFUSED, clear_results, evaluate
 
         sampler, more = about.open()
         means |= more
-        write_json(
-            folder / "evaluation.json",
-            {"model": name, "weights": about.weights, "image": image, **spec.model_dump(), "means": means},
-        )
+        asked_so = {"model": name, "weights": about.weights, "image": image, **spec.model_dump(mode="json")}
+        asked_so |= {"means": means}
+        if _earlier(folder / "evaluation.json") != asked_so:
+            clear_results(folder)  # no answers of one evaluation beside the settings of another
+        write_json(folder / "evaluation.json", asked_so)
         cells = evaluate(
             sampler,
             checkpoint=about.label,
@@ -111,16 +112,26 @@ def evaluate_model(
             ),
         )
     console.print(table(f"{name} on {suite}, pictures: {image}", cells))
-    for line in [*left_out(folder / "benchmarks.json"), *refused(folder / REFUSED)]:
+    whole = image == "real" and spec.limit is None and suite_limit(suite) is None
+    for line in [*left_out(folder / "benchmarks.json", whole), *refused(folder / REFUSED)]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(f"samples: {folder / 'samples.jsonl'}", highlight=False, markup=False, soft_wrap=True)
 
 
+def _earlier(path: Path) -> Any:
+    """How the folder's evaluation was asked; None where nobody can tell."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
 def folder_name(about: Model, suite: str, image: str, spec: EvalSpec, means: dict[str, Any]) -> str:
-    """Other means and budgets than the suite's own have a folder of their own."""
+    """A limit and several epochs stand in the name; other means and budgets than the suite's own have a hash there."""
     name = f"eval-{about.label}-{about.weights[:8]}-{label(suite)}-{image}"
+    name += (f"-first{spec.limit}" if spec.limit else "") + (f"-x{spec.epochs}" if spec.epochs > 1 else "")
     usual = default_spec(suite, spec.limit, spec.epochs)
-    if not means and usual == spec:
+    if not means and usual == spec and label(suite) == suite:
         return name
-    digest = hashlib.sha256(json.dumps([means, spec.think_budget, spec.answer_budget], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([means, spec.think_budget, spec.answer_budget, suite], sort_keys=True).encode())
     return f"{name}-{digest.hexdigest()[:6]}"

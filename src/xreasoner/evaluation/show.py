@@ -33,12 +33,14 @@ def how_asked(spec: EvalSpec, preset: Preset | None, about: Model, asked: Asked)
     return lines + [f"Warning: {note}" for note in about.notes]
 
 
-def left_out(path: Path) -> list[str]:
-    """What of a suite was not asked, and why."""
+def left_out(path: Path, whole: bool) -> list[str]:
+    """What of a suite was not asked, and why; `whole`: all of it was to be."""
     if not path.is_file():
         return []
     lines = []
     for name, about in json.loads(path.read_text(encoding="utf-8")).items():
+        if whole and about.get("size") and not about.get("missing") and about["n"] != about["size"]:
+            lines.append(f"Warning: {about['n']:,} questions of {name} were asked, of {about['size']:,} that it has")
         if about.get("missing"):
             lines.append(f"Warning: {name} is left out: {about['missing']}")
         elif rows := about["left_out"]:

@@ -12,7 +12,11 @@ from xreasoner.report.rundata import finite, mapping
 
 UNKNOWN = "not recorded"
 EXAMPLES = 6  # of a long list that are named
-_PAPER, _PAPER_THINK = "arXiv 2505.03981", 4096  # section 3: 4,096 tokens of thought, then forced exit
+_PAPER, _PAPER_TEMPERATURE, _PAPER_THINK = (
+    "arXiv 2505.03981",
+    "0.3",
+    4096,
+)  # section 3: 4,096 tokens of thought, then forced exit
 # What an evaluation records besides: its words, and what its absence means.
 _MEANS = {
     "rollout": ("sampler", "local"),
@@ -67,13 +71,17 @@ def _written(value: Any) -> str:
 def way(settings: Mapping[str, str]) -> str:
     """How the answers of a column come to an accuracy, in the words of published tables: greedy, avg@5.
 
-    >>> way({"temperature": "0.3", "samples of a question": "5"})
+    >>> way({"temperature": "0.3", "samples of a question": "5"})  # the paper's, section 3
     'avg@5'
+    >>> way({"temperature": "1", "samples of a question": "5"})
+    'avg@5 at temperature 1'
     """
     epochs, temperature = settings.get(EPOCHS, UNKNOWN), settings.get(TEMPERATURE, UNKNOWN)
     if UNKNOWN in (epochs, temperature):
         return UNKNOWN
-    return "greedy" if epochs == "1" and temperature == "0" else f"avg@{epochs}"
+    if temperature == "0":
+        return "greedy" if epochs == "1" else f"greedy, {epochs} times"
+    return f"avg@{epochs}" + ("" if temperature == _PAPER_TEMPERATURE else f" at temperature {temperature}")
 
 
 def same_way(how: str, ours: str) -> bool:
