@@ -14,6 +14,8 @@ from xreasoner.eval.asking import (
     text_in,
     without_choices,
 )
+from xreasoner.model.presets import PRESETS
+from xreasoner.prompts import MULTIPLE_CHOICE
 from xreasoner.types import Image
 
 OPTIONS = ("Aspirin", "B", "Heparin ")
@@ -139,17 +141,66 @@ def test_a_choice_has_between_two_and_twenty_six_options():
     assert asked.messages[0].content.endswith("\nZ: 25")
 
 
-def test_pictures_stand_where_their_marks_are():
-    one, two, three = Image("1.png"), Image("2.png"), Image("3.png")
-    asked = ask(
-        "x", "See <image 2>?", "A", "choice", domain="general", options=["<image 1>", "<image2>"],
-        pictures={1: one, 2: two, 3: three},
-    )  # fmt: skip
-    head, question, rest = asked.messages[0].content[1], asked.messages[0].content[3], asked.messages[0].content[4:]
-    assert asked.messages[0].content[0] == three, "without a mark, before the text"
-    assert head.endswith("See ")
-    assert asked.messages[0].content[2] == two
-    assert (question, rest) == ("? Options:\n\nA: ", (one, "\nB: ", two))
+def placed(question, *options):
+    """What is shown after the instruction, picture 1 as "[1]"."""
+    pictures = {i: Image(f"{i}.png") for i in (1, 2, 3)}
+    asked = ask("x", question, "A", "choice", domain="general", options=options, pictures=pictures)
+    parts = asked.messages[0].content
     assert asked.tags["modality"] == "image"
+    return "".join(f"[{p.path[0]}]" if isinstance(p, Image) else p for p in parts).replace(HEAD, "...")
+
+
+HEAD = MULTIPLE_CHOICE.partition("{{ question }}")[0]
+
+
+def test_pictures_stand_where_their_marks_are():
+    assert placed("See <image 2>, <image1>?", "<image 1>", "<image3>") == (
+        "...See [2], [1]? Options:\n\nA: [1]\nB: [3]"
+    )
     with pytest.raises(Unfit, match="has the mark <image 9> but no such picture"):
-        ask("x", "See <image 9>?", "1", "number", domain="math", pictures={1: one})
+        placed("See <image 9>?", "this", "that")
+    with pytest.raises(Unfit, match="has the mark <image 4444> but no such picture"):
+        placed("See <image 1>?", "this", "<image 4444>")
+
+
+@pytest.mark.parametrize(
+    ("question", "options", "expected"),
+    [
+        ("Who?", ("a", "b"), "[1][2][3]...Who? Options:\n\nA: a\nB: b"),
+        ("<image 1> Who?", ("a", "b"), "...[1] Who?[2][3] Options:\n\nA: a\nB: b"),
+        ("Who is in <image 2>?", ("a", "b"), "[1]...Who is in [2]?[3] Options:\n\nA: a\nB: b"),
+        ("<image 3> Who?", ("a", "b"), "[1][2]...[3] Who? Options:\n\nA: a\nB: b"),
+        ("<image 3>, <image 1>. Who?", ("a", "b"), "...[3], [1]. Who?[2] Options:\n\nA: a\nB: b"),
+        ("Which?", ("<image 2>", "<image 3>"), "[1]...Which? Options:\n\nA: [2]\nB: [3]"),
+        ("Which?", ("<image 1>", "<image 3>"), "[2]...Which? Options:\n\nA: [1]\nB: [3]"),
+    ],
+)
+def test_a_picture_without_a_mark_keeps_its_place_among_those_of_the_question(question, options, expected):
+    assert placed(question, *options) == expected
+
+
+def test_a_free_question_ends_with_the_pictures_that_it_does_not_name():
+    asked = ask("x", "See <image 1>?", "1", "number", domain="math", pictures={2: Image("2"), 1: Image("1")})
+    assert [part if isinstance(part, Image) else part[-4:] for part in asked.messages[0].content] == [
+        "See ", Image("1"), "?", Image("2")
+    ]  # fmt: skip
+    arranged = PRESETS["microsoft/X-Reasoner-7B"].arrange(asked)
+    assert arranged == asked, "only pictures before the text move"
+
+
+def cluster(name, question="Which?", pictures=(), tags=None, options=("a", "b")):
+    asked = ask(name, question, "A", "choice", domain="general", options=options, pictures=pictures, tags=tags)
+    return asked.tags["cluster"]
+
+
+def test_questions_on_the_same_pictures_are_one_cluster():
+    assert cluster("x", pictures=[Image("/a/0f.png")]) == cluster("y", "Who?", [Image("/b/0f.jpg")]) == "0f"
+    two = {1: Image("/a/0f.png"), 2: Image("/a/0a.png")}
+    assert cluster("x", "<image 2>", two) == cluster("y", "", [two[1], two[2], two[1]]) == "0a+0f"
+    assert cluster("x", pictures=[Image("")]) == "x", "no picture is kept"
+    assert cluster("x", pictures=[Image("/a/0f.png")], tags={"cluster": "problem 7"}) == "problem 7"
+
+
+def test_questions_of_the_same_words_are_one_cluster_whatever_their_options():
+    assert cluster("x", "Which  IS it?\n") == cluster("y", "which is it?", options=("c", "d"))
+    assert len({cluster("x", "Which is it?"), cluster("x", "Which is it"), cluster("x", "\ud83d")}) == 3

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from fixture_medical_vqa import DISEASES, MEDICAL_VQA, SHADES, omni
@@ -39,10 +40,11 @@ def test_medxpertqa_options_are_asked_once_and_pictures_keep_the_order_of_the_li
     assert levels(one) == [SHADES["MM-1-a.jpeg"]] == [10]
     assert levels(two) == [30, 20, 40], "b, a, c as the row has them"
     assert (one.options, one.verifier) == (tuple(DISEASES), "choice")
+    assert two.tags["cluster"].count("+") == 2, "its three pictures"
     assert dict(one.tags) == {
         "domain": "medicine",
         "modality": "image",
-        "cluster": "medxpertqa-mm-MM-1",
+        "cluster": Path(one.images[0].path).stem,
         "subject": "Skeletal",
         "task": "Diagnosis",
         "question_type": "Reasoning",

@@ -85,6 +85,7 @@ def test_questions_of_one_picture_are_one_cluster(load):
     named = [{**vqa_row("Is it?", "yes"), "image": name} for name in ("a.png", "b.png", "a.png")]
     by_id, _ = load("vqa-rad", Fixture(named, (), files={"a.png": png("red"), "b.png": png("blue")}))
     assert [len({e.tags["cluster"] for e in by_id.values()}), len(by_id)] == [2, 3]
+    assert by_id["1"].tags["cluster"] == closed["1"].tags["cluster"], "the same red picture in bytes and by name"
 
 
 def test_open_and_closed_answers_make_no_one_accuracy():

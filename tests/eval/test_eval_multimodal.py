@@ -1,5 +1,7 @@
 """What is asked of the rows of MMMU, MMMU-Pro and MMStar: text, options, gold and the order of pictures."""
 
+from pathlib import Path
+
 import pytest
 from fixture_multimodal import mmmu
 from fixture_rows import Fixture, png
@@ -25,7 +27,7 @@ def test_mmmu_choices_are_lists_as_text_and_pictures_stand_at_their_marks(load):
     assert dict(wing.tags) == {
         "domain": "general",
         "modality": "image",
-        "cluster": "mmmu-validation_Biology_1",
+        "cluster": Path(wing.images[0].path).stem,
         "subject": "Biology",
         "benchmark": "mmmu",
     }

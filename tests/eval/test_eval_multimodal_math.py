@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from fixture_multimodal import vista
 from fixture_rows import Fixture, png
 from multimodal_reading import asked, judged, read
 
@@ -90,6 +91,13 @@ def test_mathvision_without_pictures_inside_takes_them_from_the_archive(load):
     by_id, reasons = load("mathvision", Fixture(rows, (), files={"images.zip": archive.getvalue()}))
     assert Path(by_id["7"].images[0].path).read_bytes() == png("red")
     assert reasons == ["names the picture 'images/8.jpg', which is not there."]
+
+
+def test_questions_on_one_picture_are_one_cluster(load):
+    rows = [vista(str(n), f"Question {n}?", "3") for n in range(3)]
+    rows[2]["decoded_image"] = rows[0]["decoded_image"]
+    first, other, same = (e.tags["cluster"] for e in load("mathvista", Fixture(rows, ()))[0].values())
+    assert first == same != other
 
 
 def test_mathverse_versions_of_a_problem_are_one_cluster(load):

@@ -2,6 +2,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from fixture_rows import Fixture
 from fixture_text import TEN, TEXT, gpqa
 from loading import load
 
@@ -39,6 +40,9 @@ def test_padding_of_mmlu_pro_is_dropped_and_the_gold_keeps_its_option(loaded):
 def test_questions_of_mmlu_pro_may_share_a_stem_and_options_a_text(loaded):
     examples, _ = loaded("mmlu-pro")
     assert (examples["mmlu-pro-75"].options[0], examples["mmlu-pro-75"].gold) == ("herb 10", "A")
+    clusters = Counter(e.tags["cluster"] for e in examples.values())
+    assert clusters.pop(examples["mmlu-pro-70"].tags["cluster"]) == 2, "questions of one stem depend on each other"
+    assert set(clusters.values()) == {1}
     twins = examples["mmlu-pro-76"]
     assert twins.gold == "C"
     assert [verify(twins, f"<answer>{x}</answer>").outcome for x in "ABC"] == ["correct", "wrong", "correct"]
@@ -75,6 +79,15 @@ def test_health_is_a_part_of_mmlu_pro_and_counted_once_in_each(loaded, tmp_path)
         ("mmlu-pro", "general", 8),
         ("mmlu-pro-health", "medicine", 1),
     ]
+
+
+def test_problems_of_the_same_words_are_one_cluster_in_loaders_of_training_sets_too(tmp_path, monkeypatch):
+    rows = [
+        {"question": q, "answer": f"So.\n#### {n}"} for n, q in enumerate(["How many?", "How  many? ", "How much?"])
+    ]
+    examples, _ = load("gsm8k", Fixture(rows, ()), tmp_path, monkeypatch)
+    one, two, three = (e.tags["cluster"] for e in examples.values())
+    assert one == two != three
 
 
 def test_mmlu_pro_is_pinned():

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import math
 import re
 import string
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePath
 from typing import Any
 
 from xreasoner import prompts
-from xreasoner.data.fates import Unfit
+from xreasoner.data.fates import Unfit, bare_question
 from xreasoner.eval.pictures import Pictures
 from xreasoner.types import Example, Image, Message
 from xreasoner.verify.choice import normalise_option
@@ -184,9 +187,10 @@ def ask(
     (appendix C), unless `template` says otherwise.
 
     Pictures of a list stand before the text, those of a mapping {3: ...} wherever text or option have "<image 3>", as
-    often as they do; one without a mark stands before the text. `name` is the example's id and, unless `tags` say
-    otherwise, its cluster. Raises Unfit where a mark has no picture, question and picture are both missing, or there
-    is one option, or more of them than letters.
+    often as they do; one without a mark stands before the text, or after the question where that shows an earlier one.
+    `name` is the example's id. Unless `tags` say otherwise, questions on the same pictures are one cluster, and in text
+    those of the same words, whatever their options. Raises Unfit where a mark has no picture, question and picture are
+    both missing, or there is one option, or more of them than letters.
     """
     if len(options) > len(string.ascii_uppercase):
         raise Unfit("malformed", f"has {len(options)} options, more than there are letters.")
@@ -197,32 +201,56 @@ def ask(
     text = prompts.render(template, question, options)
     if not question.strip() and not pictures:
         raise Unfit("malformed", "has no question.")
-    n_pictures = len(pictures)
-    content: tuple[str | Image, ...]
-    content = _in_place(text, pictures) if isinstance(pictures, Mapping) else (*pictures, text)
+    shown = tuple(pictures.values() if isinstance(pictures, Mapping) else pictures)
+    content: tuple[str | Image, ...] = (*shown, text)
+    if isinstance(pictures, Mapping):
+        content = _in_place(text, len(prompts.render(template, question)), pictures)
+    own = {"domain": domain, "modality": "image" if shown else "text", "cluster": _cluster(name, question, shown)}
     return Example(
         name,
-        (Message("user", content if n_pictures else text),),
+        (Message("user", content if shown else text),),
         gold,
         verifier,
         tuple(options),
-        tags={"domain": domain, "modality": "image" if n_pictures else "text", "cluster": name, **(tags or {})},
+        tags={**own, **(tags or {})},
     )
 
 
-def _in_place(text: str, pictures: Mapping[int, Image]) -> tuple[str | Image, ...]:
+def _in_place(text: str, end: int, pictures: Mapping[int, Image]) -> tuple[str | Image, ...]:
+    """`text` with pictures at their marks; its question ends at `end`. Those without a mark stand in the order of their
+    numbers."""
+    shown = [int(mark[1]) for mark in MARK.finditer(text) if len(mark[1]) < 4]
+    first = min((int(mark[1]) for mark in MARK.finditer(text, 0, end) if len(mark[1]) < 4), default=None)
+    unmarked = [number for number in sorted(pictures) if number not in shown]
+    before = [pictures[number] for number in unmarked if first is None or number < first]
+    after = [pictures[number] for number in unmarked if first is not None and number > first]
+    parts = (*before, *_at_marks(text[:end], pictures), *after, *_at_marks(text[end:], pictures))
+    return tuple(part for part in parts if part)
+
+
+def _at_marks(text: str, pictures: Mapping[int, Image]) -> list[str | Image]:
     parts: list[str | Image] = []
-    at, shown = 0, set[int]()
+    at = 0
     for mark in MARK.finditer(text):
         number = int(mark[1]) if len(mark[1]) < 4 else -1
         if number not in pictures:
             raise Unfit("image", f"has the mark {mark[0][:20]} but no such picture.")
         parts += [text[at : mark.start()], pictures[number]]
         at = mark.end()
-        shown.add(number)
-    parts.append(text[at:])
-    unmarked = [picture for number, picture in sorted(pictures.items()) if number not in shown]
-    return tuple(part for part in (*unmarked, *parts) if part)
+    return [*parts, text[at:]]
+
+
+def _cluster(name: str, question: str, pictures: Sequence[Image]) -> str:
+    """What questions share: their pictures, whose files are named by their content, or in text their words. Pictures
+    that are not kept have no file, and nobody takes a standard error of such examples."""
+    if not pictures:
+        return _cluster_of_words(question)
+    return "+".join(sorted({PurePath(picture.path).stem for picture in pictures if picture.path})) or name
+
+
+def _cluster_of_words(question: str) -> str:
+    words = " ".join(question.casefold().split())
+    return hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 def of_training_set(
@@ -230,5 +258,11 @@ def of_training_set(
     template: str = prompts.MATHEMATICS,
     options: Mapping[str, Any] | None = None,
 ) -> Callable[[Any, str, Pictures], Example]:
-    """The loader of a training set (an entry of DATASETS) as one of a benchmark, asked with another prompt."""
-    return lambda row, name, pictures: to_example(row, name, options or {}, template)
+    """The loader of a training set (an entry of DATASETS) as one of a benchmark, asked with another prompt. Questions
+    of the same words are one cluster, as in `ask`."""
+
+    def read(row: Any, name: str, pictures: Pictures) -> Example:
+        example = to_example(row, name, options or {}, template)
+        return replace(example, tags={**example.tags, "cluster": _cluster_of_words(bare_question(example))})
+
+    return read

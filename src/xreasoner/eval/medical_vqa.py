@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -42,13 +41,9 @@ def slake(row: Any, name: str, pictures: Pictures) -> Example:
 
 
 def vqa(row: Any, name: str, pictures: Pictures) -> Example:
-    """A row with the fields image, question and answer, of VQA-RAD and of PathVQA. Its cluster is the picture, which
-    has no other name than its content."""
+    """A row with the fields image, question and answer, of VQA-RAD and of PathVQA."""
     row = as_row(row)
-    image = row.get("image")
-    inside = image.get("bytes") or image.get("path") if isinstance(image, Mapping) else image
-    data = inside if isinstance(inside, bytes) else str(inside).encode()
-    return _closed_or_open(row, name, pictures.keep(image), {"cluster": hashlib.sha256(data).hexdigest()[:16]})
+    return _closed_or_open(row, name, pictures.keep(row.get("image")), {})
 
 
 def _closed_or_open(row: Row, name: str, picture: Image, tags: Mapping[str, str]) -> Example:
