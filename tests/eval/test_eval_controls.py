@@ -1,9 +1,14 @@
+import json
+
 import PIL.Image
 import pytest
 
 from xreasoner.errors import DataError
+from xreasoner.eval.asking import ask
+from xreasoner.eval.cells import make_cells, to_row, written
 from xreasoner.eval.controls import apply_control
 from xreasoner.prompts import MATHEMATICS, MULTIPLE_CHOICE, TRAINING, render
+from xreasoner.report.answers import read_answers
 from xreasoner.types import Example, Image, Message
 from xreasoner.verify.verifiers import verify
 
@@ -92,6 +97,30 @@ def test_alone_of_its_subject_a_question_gets_pictures_of_the_benchmark():
         apply_control(asked[:1], "shuffled", None)
 
 
+MARKED = ask(
+    "q",
+    "Look at <image1> and <image 2>. Which?",
+    "A",
+    "choice",
+    domain="math",
+    options=("<image1>", "x"),
+    pictures=[Image("a.png")],
+)
+
+
+@pytest.mark.parametrize("control", ["none", "options-only", "question-only"])
+def test_without_pictures_nothing_speaks_of_them(control):
+    """As in MathVision: one picture, which the text's marks are parts of."""
+    pictures = {1: Image("a.png"), 2: Image("b.png")}
+    options = ("yes", "<image 2>")
+    in_place = ask("r", "Is <image 1> flat?", "A", "choice", domain="math", options=options, pictures=pictures)
+    for shown in apply_control([MARKED, in_place], control, None):
+        text = written(shown)
+        assert "image" not in text
+        assert "picture" not in text
+    assert "<image1>" in written(apply_control([MARKED], "real", None)[0])
+
+
 def choice(options=("Yes", "No"), images=True):
     text = render(MULTIPLE_CHOICE, "Is <image 1> flat?", options).partition("<image 1>")
     content = (text[0], Image("a.png"), text[2]) if images else "".join(text)
@@ -107,8 +136,59 @@ def test_options_alone():
 
 def test_the_question_alone():
     [shown] = apply_control([choice()], "question-only", None)
-    assert shown.messages == (Message("user", render(TRAINING, "Is [picture 1] flat?")),)
+    assert shown.messages == (Message("user", render(TRAINING, "Is  flat?")),)
+    assert (shown.gold, shown.verifier, shown.options) == ("No", "phrase", ("Yes", "No"))
     assert verify(shown, "<answer>No</answer>").outcome == "correct"
+
+
+def asked_for(question, options, gold="B", name="q", pictures=(), **more):
+    return ask(name, question, gold, "choice", domain="math", options=options, pictures=pictures, **more)
+
+
+def test_a_blind_letter_is_no_answer_to_the_question_alone():
+    [shown] = apply_control([asked_for("Which?", ("red", "blue"))], "question-only", None)
+    outcomes = {said: verify(shown, f"<answer>{said}</answer>").outcome for said in ("B", "(B)", "red", "Blue.")}
+    assert outcomes == {"B": "wrong", "(B)": "wrong", "red": "wrong", "Blue.": "correct"}
+    judged = {"outcome": "correct", "exit": "natural", "stop": "eos", "n_tokens": 1}
+    assert make_cells([to_row(shown, 1, "Blue.", "Blue.", judged)], "c", "question-only")[0]["chance"] is None
+
+
+def test_the_question_alone_is_compared_with_the_whole_question(tmp_path):
+    judged = {"outcome": "correct", "exit": "natural", "stop": "eos", "n_tokens": 1}
+    example = asked_for("Which?", ("red", "blue"))
+    found = []
+    for control in ("real", "question-only"):
+        [shown] = apply_control([example], control, None)
+        (tmp_path / control).write_text(json.dumps(to_row(shown, 1, "blue", "blue", judged)))
+        [[answer]] = read_answers(tmp_path / control, (), []).popitem()[1].values()
+        found.append(answer)
+    assert [answer.options for answer in found] == [2, 0]
+    assert found[0].asked == found[1].asked
+
+
+def test_the_question_alone_asks_for_no_letter():
+    """As MathVista's queries begin."""
+    hint = "Hint: Please answer the question and provide the correct option letter, e.g., A, B, C, D, at the end.\n"
+    question = "Which?\nHint: both are colours."
+    example = asked_for(f"{hint}Question: {question}", ("red", "blue"), template=MATHEMATICS)
+    [shown] = apply_control([example], "question-only", None)
+    assert shown.messages[0].content == render(TRAINING, question)
+
+
+@pytest.mark.parametrize("right", ["<image 2>", "C", "(c)", "*"])
+def test_a_right_option_that_nobody_can_say_is_not_asked_alone(right):
+    pictures = {2: Image("b.png")} if "image" in right else ()
+    example = asked_for("Which?", ("red", right), pictures=pictures)
+    assert apply_control([example], "question-only", None) == []
+    assert len(apply_control([example], "options-only", None)) == 1
+
+
+def test_options_are_taken_as_they_are_whatever_they_say():
+    example = asked_for("Is it so? Options:\n\nread them", ("no", "Options:\n\nnone"))
+    [alone] = apply_control([example], "options-only", None)
+    assert alone.messages[0].content.endswith("plausible option.) Options:\n\nA: no\nB: Options:\n\nnone")
+    [question] = apply_control([example], "question-only", None)
+    assert question.messages[0].content == render(TRAINING, "Is it so? Options:\n\nread them")
 
 
 def test_text_controls_are_about_choices_alone():

@@ -10,7 +10,7 @@ from typing import Any
 from xreasoner.config import ImageControl
 from xreasoner.stats import maj_at_k, mean_and_stderr
 from xreasoner.types import Example
-from xreasoner.verify.choice import normalise_option, read_choice
+from xreasoner.verify.choice import vote
 
 Row = dict[str, Any]
 Cell = dict[str, Any]
@@ -79,7 +79,7 @@ def make_cells(
 
     n counts questions, not epochs; accuracy (avg@k over k epochs), rates and mean_tokens are means over all answers;
     rates are fractions. `majority` and `any_right` are maj@k and pass@k, None for one epoch. `chance` is what picking
-    an option at random gives, None where some question has no options. Answers that the verifier failed on are not
+    an option at random gives, None where some question shows no options. Answers that the verifier failed on are not
     counted as correct, and their share is told apart. Standard errors are clustered by the tag `cluster` over all
     epochs; None where a cell holds one cluster, whose spread nobody can know.
     """
@@ -117,7 +117,7 @@ def _places(tags: Mapping[str, str], names: Collection[str]) -> list[_Place]:
 def _measured(group: Sequence[Row]) -> dict[str, Any]:
     clusters = [row["tags"].get("cluster", row["id"]) for row in group]
     accuracy, stderr = mean_and_stderr([float(row["outcome"] == "correct") for row in group], clusters)
-    chances = [len(row.get("options") or ()) for row in group]
+    chances = [len(row.get("options") or ()) if row.get("verifier") == "choice" else 0 for row in group]
     by_question: dict[str, list[Row]] = {}
     for row in group:
         by_question.setdefault(row["id"], []).append(row)
@@ -148,12 +148,10 @@ def _over_epochs(questions: Sequence[Sequence[Row]]) -> dict[str, Any]:
 
 
 def _vote(row: Row) -> str | None:
-    """What an answer votes for: the option that it names, however it is written, else its text."""
+    """What an answer votes for, None where nothing was read."""
     if row["extracted"] is None or row["outcome"] == "no_answer":
         return None
-    text = str(row["extracted"])
-    index = read_choice(text, row["options"])[0] if row.get("verifier") == "choice" and row.get("options") else None
-    return normalise_option(text) if index is None else f"option {index}"
+    return vote(str(row["extracted"]), row.get("options") or () if row.get("verifier") == "choice" else ())
 
 
 def _known(stderr: float) -> float | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import random
+import re
+import string
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,13 +16,21 @@ import PIL.Image
 from xreasoner import prompts
 from xreasoner.config import ImageControl
 from xreasoner.errors import DataError
+from xreasoner.eval.asking import MARK
 from xreasoner.eval.cells import written
 from xreasoner.eval.pictures import write_picture
 from xreasoner.types import Example, Image, Message
+from xreasoner.verify.phrases import any_of
+from xreasoner.verify.verifiers import check_gold
 
 _GREY = (128, 128, 128)
 _HIDDEN = "(The question is not shown. Choose the most plausible option.)"
-_OPTIONS = " Options:\n\n"
+# A line that asks for a letter ("Hint: ... provide the correct option letter, e.g., A, B, C, D, at the end."), and what
+# then announces the question.
+_FOR_A_LETTER = re.compile(
+    r"^(?:Hint: *)?(?:Please|Answer)\b[^\n]*\boption(?:['’]s)? letter\b[^\n]*(?:\n(?:Question: *)?|$)", re.MULTILINE
+)
+_LONE_LETTER = re.compile(r"[\W_]*[A-Za-z][\W_]*")
 _Donors = dict[str, tuple[Image, ...]]  # by example id
 
 
@@ -29,42 +39,74 @@ def apply_control(examples: Sequence[Example], control: ImageControl, images_dir
 
     real: as they are. none: without their pictures. blank: with plain grey ones of the same size. shuffled: with those
     of another problem (`_swapped`). options-only: neither picture nor question, the options alone. question-only:
-    neither picture nor options, to be answered with the text of the right one.
+    neither picture nor options; the text of the right one is the gold, so that a letter, whose chance nobody could
+    tell, is no answer. It leaves out what has no such text: the right option is a picture, a lone letter or a sign.
+    Where pictures are taken away, so are their marks in the text ("<image 2>").
 
     Ids and clusters stay, so that controls can be compared in pairs. DataError where a picture cannot be read or a
     problem has no other to swap with.
     """
     if control == "real":
         return list(examples)
-    if control in ("options-only", "question-only"):
-        return [_without(e, hide_question=control == "options-only") for e in examples if e.options]
+    if control == "options-only":
+        return [_options_alone(example) for example in examples if example.options]
+    if control == "question-only":
+        return [asked for e in examples if e.options if (asked := _question_alone(e)) is not None]
     pictured = [example for example in examples if example.images]
     if control == "none":
-        return [_with_images(example, lambda image: None) for example in pictured]
+        return [_without_pictures(example) for example in pictured]
     if control == "blank":
         return [_with_images(example, lambda image: _blank(image, images_dir)) for example in pictured]
     donors = _swapped(pictured, seed)
-    return [_with_images(e, dict(zip(e.images, donors[e.id], strict=True)).get) for e in pictured]
+    return [_with_images(e, dict(zip(e.images, donors[e.id], strict=True)).__getitem__) for e in pictured]
 
 
-def _with_images(example: Example, change: Callable[[Image], Image | None]) -> Example:
+def _with_images(example: Example, change: Callable[[Image], Image]) -> Example:
     messages = []
     for message in example.messages:
         if not isinstance(message.content, str):
-            parts = [change(part) if isinstance(part, Image) else part for part in message.content]
-            message = Message(message.role, tuple(part for part in parts if part is not None))
+            parts = tuple(change(part) if isinstance(part, Image) else part for part in message.content)
+            message = Message(message.role, parts)
         messages.append(message)
     return replace(example, messages=tuple(messages))
 
 
-def _without(example: Example, hide_question: bool) -> Example:
-    """The example in text, its question hidden or its options left out; without options it is asked with the prompt of
-    training, which speaks of none."""
-    text = written(example)
+def _without_pictures(example: Example) -> Example:
+    """Without pictures and without marks of some ("<image 2>"): a text may name pictures that have no place in it."""
+    messages = []
+    for message in example.messages:
+        content: str | tuple[str, ...]
+        if isinstance(message.content, str):
+            content = MARK.sub("", message.content)
+        else:
+            content = tuple(MARK.sub("", part) for part in message.content if isinstance(part, str))
+        messages.append(Message(message.role, content))
+    return replace(example, messages=tuple(messages))
+
+
+def _in_text(example: Example) -> tuple[str, str, str]:
+    """A question's instruction, itself and its options as they are written, all without pictures and their marks."""
+    text = written(_without_pictures(example))
     head = prompts.head_of(text)
-    asked, _, options = text[len(head) :].rpartition(_OPTIONS)
-    shown = head + _HIDDEN + _OPTIONS + options if hide_question else prompts.render(prompts.TRAINING, asked)
-    return replace(example, messages=(Message("user", shown),))
+    options = prompts.render(prompts.PLAIN, "", [MARK.sub("", option) for option in example.options])
+    assert text.endswith(options), "a benchmark writes the options last"
+    return head, text[len(head) : len(text) - len(options)], options
+
+
+def _options_alone(example: Example) -> Example:
+    head, _, options = _in_text(example)
+    return replace(example, messages=(Message("user", head + _HIDDEN + options),))
+
+
+def _question_alone(example: Example) -> Example | None:
+    """Asked with the prompt of training, which speaks of no options; None where the right one has no text to say."""
+    _, asked, _ = _in_text(example)
+    right = example.options[string.ascii_uppercase.index(example.gold)]
+    if MARK.search(right) or _LONE_LETTER.fullmatch(right):
+        return None
+    shown = prompts.render(prompts.TRAINING, _FOR_A_LETTER.sub("", asked))
+    alone = replace(example, messages=(Message("user", shown),), gold=any_of([right]), verifier="phrase")
+    return alone if check_gold(alone).outcome == "correct" else None
 
 
 def _blank(image: Image, images_dir: Path) -> Image:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import string
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,10 +15,9 @@ from typing import Any, NamedTuple
 
 from xreasoner.report.formats import kind_title
 from xreasoner.report.rundata import finite, mapping
-from xreasoner.verify.choice import normalise_option, read_choice
+from xreasoner.verify.choice import vote
 
 MAX_LINE = 16_000_000  # bytes: a longer line is no sample
-_LONGEST_ANSWER = 1000  # characters of a read answer that tell it from another
 _OUTCOMES = ("correct", "wrong", "no_answer", "verifier_error")
 _MEDICINE = ("medicine", "clinic", "specialist")  # the last two are the micro world's
 SETTINGS = ("General, in text", "General, with pictures", "Medicine, in text", "Medicine, with pictures")
@@ -32,7 +32,7 @@ class Place(NamedTuple):
 
 class Answer(NamedTuple):
     """One judged answer. `read` is what it says (two answers with the same `read` say the same), None where nothing
-    could be read; `options` how many there are to choose from (0: a free answer). `asked` is a hash of gold and
+    could be read; `options` how many there are to choose from (0: the answer is free). `asked` is a hash of gold and
     options: two questions of one id whose hashes differ are not the same question. `wording` is one of the prompt.
     `own` is the benchmark that the row itself names, `offset` where its line begins in samples.jsonl."""
 
@@ -122,6 +122,7 @@ def _answer(row: Mapping[str, Any], offset: int) -> Answer | None:
     if "id" not in row or outcome not in _OUTCOMES:
         return None
     options = options_of(row)
+    choice = row.get("verifier") == "choice"
     return Answer(
         epoch=int(finite(row.get("epoch")) or 1),
         outcome=sys.intern(str(outcome)),
@@ -130,8 +131,8 @@ def _answer(row: Mapping[str, Any], offset: int) -> Answer | None:
         stop=sys.intern(str(row.get("stop", ""))[:20]),
         tokens=finite(row.get("n_tokens")),
         cluster=sys.intern(str(tags.get("cluster", row["id"]))),
-        options=len(options),
-        asked=_hash([row.get("gold"), options]),
+        options=len(options) if choice else 0,
+        asked=_hash([_gold_text(row.get("gold"), options) if choice else row.get("gold"), options]),
         wording=_hash(row.get("prompt")),
         own=sys.intern(str(tags.get("benchmark", ""))),
         prefix=bool(row.get("prefix")),
@@ -144,14 +145,16 @@ def options_of(row: Mapping[str, Any]) -> list[str]:
     return [str(option) for option in given] if isinstance(given, list) else []
 
 
+def _gold_text(gold: object, options: Sequence[str]) -> object:
+    """The text of the option whose letter the gold is: under the control question-only that is the gold itself."""
+    return dict(zip(string.ascii_uppercase, options, strict=False)).get(str(gold), gold)
+
+
 def _read(row: Mapping[str, Any], options: Sequence[str]) -> str | None:
-    """What an answer says: the option that it names, however it is written, else its text. The same rule as that by
-    which the cells count votes."""
+    """What an answer says, by the same rule as that by which the cells count votes; None where nothing was read."""
     if row.get("extracted") is None or row.get("outcome") == "no_answer":
         return None
-    text = str(row["extracted"])[:_LONGEST_ANSWER]
-    index = read_choice(text, options)[0] if row.get("verifier") == "choice" and options else None
-    return normalise_option(text) if index is None else sys.intern(f"option {index}")
+    return sys.intern(vote(str(row["extracted"]), options if row.get("verifier") == "choice" else ()))
 
 
 def _places(tags: Mapping[str, Any], names: Collection[str]) -> list[Place]:
