@@ -5,8 +5,11 @@ answer, however likely one of them is.
 """
 
 from case_tables import NONE, RIGHT, WRONG
+from reading_attacks import CASES as ATTACKS
+from reading_doubts import CASES as DOUBTS
 from reading_dresses import DRESSED
 from reading_forms import BLOOD, CELLS, DOSES, DRUGS, SIGNS, STEPS, TENS, TWINS, VIRUSES, VITAMINS, after, said
+from reading_options import CASES as OPTIONS
 from reading_texts import SHORT
 
 RAMBLE = (
@@ -144,31 +147,45 @@ LONG = [
 ]  # fmt: skip
 
 
-# A person reads these as they are marked; the verifier, which never guesses, finds no answer in them.
-KNOWN_TO_BE_WRONG = [
-    *said(CELLS, [("C", "NK cells, which need no antigen", RIGHT, "the denial is about antigens")]),
+# What a clear rule can read without a risk: a correction, a place, a number that one option alone has.
+MENDED = [
     *said(
         DRUGS,
         [
             ("D", "the fourth option", RIGHT),
-            ("D", "the fourth option, heparin, not warfarin", RIGHT, "two options, one of them denied"),
-            ("B", "Not A, but B", RIGHT, "a letter amid a sentence"),
-            ("B", "A is wrong, so B", RIGHT, "the same"),
-            ("D", "B... no, D", RIGHT, "second thoughts in one answer"),
-            ("C", "D\n\nWait, he is young: C", RIGHT, "the same"),
-            ("C", "The answer is B. No, the answer is C.", RIGHT, "the same"),
-            ("A", "A and D are both right, but A is better", RIGHT),
-            ("C", "C. Warfarin is better than aspirin (A) here", RIGHT, "a comparison"),
+            ("B", "Not A, but B", RIGHT),
+            ("B", "A is wrong, so B", RIGHT),
+            ("D", "B... no, D", RIGHT),
+            ("C", "The answer is B. No, the answer is C.", RIGHT),
             ("C", "C: Warfarin; A, B and D are unnecessary", RIGHT, "the others, denied"),
         ],
     ),
-    *said(VITAMINS, [("B", "B12", RIGHT, "part of one option"), ("E", "K", RIGHT, "the same")]),
-    *said(STEPS, [("B", "Obtain a CT scan", RIGHT, "part of one option")]),
-    *said(DOSES, [("B", "5", RIGHT, "the same")]),
-    *said(BLOOD, [("A", "group AB", RIGHT, "too short to be looked for in a sentence")]),
-    *said(TENS, [("B", "5 + 5 = 10", RIGHT, "holds two options")]),
-    *said(TWINS, [("A", "A or C", RIGHT, "two letters of one text")]),
-    *said(SIGNS, [("D", "Fever, cough and rash", RIGHT, "all of the above, by name")]),
-]
+    *said(DOSES, [("B", "5", RIGHT, "the only option with that number")]),
+]  # fmt: skip
 
-CASES = [*LONG, *SHORT, *DRESSED]
+# A person reads these as they are marked; the verifier, which never guesses, finds no answer in them. Behind each: why
+# no rule reads it.
+KNOWN_TO_BE_WRONG = [
+    *said(CELLS, [("C", "NK cells, which need no antigen", RIGHT, "whose denial it is takes grammar")]),
+    *said(
+        DRUGS,
+        [
+            ("D", "the fourth option, heparin, not warfarin", RIGHT, "three names of two options; too rare for a rule"),
+            ("C", "D\n\nWait, he is young: C", RIGHT, "second thoughts in free words, and there may be third ones"),
+            ("A", "A and D are both right, but A is better", RIGHT, "prose about two letters"),
+            ("C", "C. Warfarin is better than aspirin (A) here", RIGHT, "a comparison can go either way"),
+            ("B", "**B. Ibuprofen**\n\nOption A (aspirin) is contraindicated.", RIGHT, "another letter, in prose"),
+            ("B", "B: Ibuprofen, but aspirin is another one", RIGHT, "a second option behind a \"but\""),
+            ("D", "Heparin, but slowly", RIGHT, "the same"),
+            ("D", "It could be heparin", RIGHT, "a hedge: some would not take it for an answer"),
+        ],
+    ),
+    *said(VITAMINS, [("B", "B12", RIGHT, "a part of one option"), ("E", "K", RIGHT, "the same")]),
+    *said(STEPS, [("B", "Obtain a CT scan", RIGHT, "the same")]),
+    *said(BLOOD, [("A", "group AB", RIGHT, "two letters are too short to be looked for in a sentence")]),
+    *said(TENS, [("B", "5 + 5 = 10", RIGHT, "holds two options; no formula is worked out")]),
+    *said(TWINS, [("A", "A or C", RIGHT, "two letters; that they say the same is chance")]),
+    *said(SIGNS, [("D", "Fever, cough and rash", RIGHT, "needs the meaning of \"all of the above\"")]),
+]  # fmt: skip
+
+CASES = [*LONG, *SHORT, *DRESSED, *MENDED, *ATTACKS, *OPTIONS, *DOUBTS]

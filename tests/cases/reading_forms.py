@@ -1,6 +1,6 @@
 """Options of many kinds, and the forms that the tables of reading cases use."""
 
-from case_tables import Case
+from case_tables import NONE, RIGHT, Case
 
 DRUGS = ("Aspirin", "Ibuprofen", "Warfarin", "Heparin")
 VITAMINS = ("Vitamin A", "Vitamin B12", "Vitamin C", "Vitamin D", "Vitamin K")
@@ -57,3 +57,12 @@ def said(options: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[Case]:
 def plain(options: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[Case]:
     """Rows of (gold, a reply without thoughts, outcome[, why])."""
     return after("", options, rows)
+
+
+def judged(options: tuple[str, ...], **answers: list[str]) -> list[Case]:
+    """By the letter that a careful person reads in them, or NOTHING: the insides of answer tags."""
+    return [
+        case
+        for letter, texts in answers.items()
+        for case in said(options, [("A", t, NONE) if letter == "NOTHING" else (letter, t, RIGHT) for t in texts])
+    ]

@@ -1,8 +1,10 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xreasoner.verify.choice import read_choice, same_choice
+from xreasoner.verify.choice import read_choice, same_choice, vote
 
 FLAT = ("Yes", "No")
 BUGS = ("S. aureus", "C. difficile", "E. coli", "Vitamin B12", "None of the above")
@@ -105,3 +107,52 @@ def test_every_usual_form_is_read(n, form):
     options = tuple(f"option {i}" for i in range(10))
     assert read_choice(form.format("ABCDEFGHIJ"[n], n=n), options)[0] == n
     assert read_choice(options[n].upper(), options)[0] == n
+
+
+def test_symbols_that_differ_in_case_are_different_options():
+    genes = ("AA", "Aa", "aa", "none")
+    assert [read_choice(text, genes)[0] for text in genes] == [0, 1, 2, 3]
+    assert same_choice("B", "A", genes) == (False, "letter")
+    assert same_choice("aa", "C", genes) == (True, "option text")
+    assert read_choice("aA", genes)[0] is None
+    assert same_choice("C", "A", ("liver", "lung", "Liver")) == (True, "letter"), "words are the same in any case"
+
+
+def test_what_says_the_same_votes_alike():
+    assert {vote(text, FLAT) for text in ("B", "no", "The answer is B.", "(B) No")} == {"option 1"}
+    assert vote("A", FLAT) == "option 0"
+    assert vote("A or B", FLAT) == "a or b", "no option: its text"
+    assert vote(" B. ") == "b", "a free answer is no letter"
+    assert vote("x" * 5000) == "x" * 1000
+
+
+@pytest.mark.parametrize("start", ["", "B: ", "B, ", "Heparin "])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "A ",
+        "B, ",
+        "B: ",
+        "(",
+        "(B",
+        "not A, ",
+        "because ",
+        "The answer is ",
+        "heparin ",
+        "Wait, ",
+        "A, B and ",
+        "5 ",
+        "\n",
+        "不",
+    ],
+)
+def test_a_hundred_thousand_characters_take_no_time(start, piece):
+    begin = time.perf_counter()
+    read_choice(start + piece * (100_000 // len(piece)), ("Aspirin", "Ibuprofen", "Warfarin", "Heparin"))
+    assert time.perf_counter() - begin < 2  # 0.1 s at most; what is quadratic takes minutes
+
+
+def test_the_order_of_the_options_does_not_change_what_is_read():
+    """Options of the same length once came in the order of their hashes."""
+    for options in (("aa", "bb", "cc"), ("cc", "bb", "aa")):
+        assert read_choice("aa, bb", options)[0] is None

@@ -61,6 +61,10 @@ RIGHT = [
     ("24/7 || 3.429", "3.429"),
     ("left lung, right || both lungs", "Both lungs"),
     ("left lung, right || both lungs", "right, left lung"),
+    ("左肺", "左肺。"),
+    ("肝，脾", "脾、肝"),
+    ("not seen", "Not seen."),
+    ("5 cm^2", "5 square cm"),
 ]
 
 WRONG = [
@@ -113,6 +117,32 @@ WRONG = [
     ("stage -3 x", "stage 3 x"),
     ("3.429", "3.43"),
     ("1,234", "1, 234"),
+    # denials, also where they grow together with a word
+    ("pneumonia", "no pneumonia"),
+    ("no pneumonia", "pneumonia"),
+    ("seen", "not seen"),
+    ("pneumonia", "pneumonia (no)"),
+    ("fracture", "fracture: no"),
+    ("notable", "not able"),
+    ("no table", "notable"),
+    ("afebrile", "a febrile"),
+    ("normal", "abnormal"),
+    ("左肺", "右肺"),
+    # two things
+    ("pneumonia", "pneumonia/TB"),
+    ("pneumonia", "pneumonia or TB"),
+    ("A/B", "AB"),
+    # numbers with more than what is counted, or another power of the unit
+    ("3", "3 maybe"),
+    ("3", "3 unsure"),
+    ("3", "3 wrong"),
+    ("2", "2 fewer"),
+    ("2", "2 missing"),
+    ("2", "2 or more"),
+    ("2 cm", "2 cm^2"),
+    ("2 cm", "2 square cm"),
+    ("2 cm²", "2 cm³"),
+    ("5 mg", "5 mg/kg"),
 ]
 
 
@@ -131,6 +161,12 @@ def test_an_answer_without_words_is_none_and_prose_is_wrong():
     assert same_phrase("and,", "Tampa") == (None, "no words")
     assert same_phrase("Tampa " * 100, "Tampa") == (False, "prose")
     assert same_phrase("Tampa " * 100_000, "Tampa") == (False, "prose")
+
+
+def test_a_question_is_no_answer():
+    assert same_phrase("pneumonia?", "pneumonia") == (None, "a question")
+    assert same_phrase("?", "pneumonia") == (None, "no words")
+    assert same_phrase("Who?", "who?") == (True, "phrase")
 
 
 @pytest.mark.parametrize("gold", ["", " ", "?", "Tampa || ", " || "])

@@ -108,15 +108,13 @@ def same_choice(answer: str, gold: str, options: Sequence[str] = ()) -> tuple[bo
     return fold(options[index]) == fold(options[gold_index]), how
 
 
-def vote(answer: str | None, options: Sequence[str] = ()) -> str | None:
+def vote(answer: str, options: Sequence[str] = ()) -> str:
     """What an answer says, so that two which say the same vote alike: the option that it names, however it is written,
-    else its text (without `options` always: a free answer). None for none.
+    else its first 1,000 characters. Without `options` it is a free answer, and never a letter.
 
-    >>> vote("The answer is B.", ("Yes", "No")), vote("no", ("Yes", "No")), vote(" 7. ")
-    ('option 1', 'option 1', '7')
+    >>> vote("The answer is B.", ("Yes", "No")), vote("no", ("Yes", "No")), vote(" B. ")
+    ('option 1', 'option 1', 'b')
     """
-    if answer is None:
-        return None
     index = read_choice(answer, options)[0] if options else None
     return normalise_option(answer)[:_LONGEST_VOTE] if index is None else f"option {index}"
 
@@ -177,8 +175,11 @@ def _labelled(match: re.Match[str], texts: Sequence[str], fold: Callable[[str], 
     if fold(rest) == own:
         return index, "letter"
     species = _SPECIES.match(match.string, match.start("letter")) if texts else None
-    if not label or (species and fold(species[1]) not in (own or "")):
+    if species and fold(species[1]) not in (own or ""):
         return None
+    if not label:
+        wrong = second_thoughts(rest, index, texts, match["letter"].islower())
+        return (None, wrong) if wrong == "two letters" else None
     if rest.rstrip().endswith("?"):
         return None, "a question"
     wrong = second_thoughts(rest, index, texts, match["letter"].islower())

@@ -41,7 +41,7 @@ _DENIED = re.compile(
     r"no\s+(?:way|longer)|(?:cannot|does\s+not|(?:is|does|ca)n['’]t)\s+(?:it|be|fit|make\s+sense|correct|right|the))\b"
     r"|(?:incorrect|wrong|false|bad|excluded|eliminated|ruled\s+out|impossible|unlikely|contraindicated)"
     r"(?=\W*$|\s*[.,;:!)\n]|\s+(?:because|since|here|answer|option|choice|one)\b))"
-    r"|^\W*no\s*[,.;:!–—]\s*\w|^\W*[不没非错]",
+    r"|^\W*(?:it\s+)?(?:is\s+not|isn['’]t)\W*$|^\W*no\s*[,.;:!–—]\s*\w|^\W*[不没非错]",
     re.IGNORECASE,
 )
 # "B: Ibuprofen: no", "B. Wait, no", "B, I think not".
