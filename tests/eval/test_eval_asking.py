@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -146,6 +147,7 @@ def placed(question, *options):
     pictures = {i: Image(f"{i}.png") for i in (1, 2, 3)}
     asked = ask("x", question, "A", "choice", domain="general", options=options, pictures=pictures)
     parts = asked.messages[0].content
+    assert not any(isinstance(a, str) and isinstance(b, str) for a, b in pairwise(parts)), "a server may part them"
     assert asked.tags["modality"] == "image"
     return "".join(f"[{p.path[0]}]" if isinstance(p, Image) else p for p in parts).replace(HEAD, "...")
 

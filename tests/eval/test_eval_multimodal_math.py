@@ -96,7 +96,9 @@ def test_mathvision_without_pictures_inside_takes_them_from_the_archive(load):
 def test_questions_on_one_picture_are_one_cluster(load):
     rows = [vista(str(n), f"Question {n}?", "3") for n in range(3)]
     rows[2]["decoded_image"] = rows[0]["decoded_image"]
-    first, other, same = (e.tags["cluster"] for e in load("mathvista", Fixture(rows, ()))[0].values())
+    first, other, same = (
+        e.tags["cluster"] for e in load("mathvista", Fixture(rows, (), path="test.parquet"))[0].values()
+    )
     assert first == same != other
 
 

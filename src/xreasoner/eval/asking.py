@@ -224,7 +224,8 @@ def _in_place(text: str, end: int, pictures: Mapping[int, Image]) -> tuple[str |
     unmarked = [number for number in sorted(pictures) if number not in shown]
     before = [pictures[number] for number in unmarked if first is None or number < first]
     after = [pictures[number] for number in unmarked if first is not None and number > first]
-    parts = (*before, *_at_marks(text[:end], pictures), *after, *_at_marks(text[end:], pictures))
+    cut = end if after else len(text)  # what nothing stands between stays one part
+    parts = (*before, *_at_marks(text[:cut], pictures), *after, *_at_marks(text[cut:], pictures))
     return tuple(part for part in parts if part)
 
 
