@@ -97,6 +97,42 @@ def test_alone_of_its_subject_a_question_gets_pictures_of_the_benchmark():
         apply_control(asked[:1], "shuffled", None)
 
 
+def pictured(name, pictures, **tags):
+    tags = {"benchmark": "x", "subject": "s", **tags}
+    return ask(name, "Which?", "B", "choice", domain="math", options=("r", "b"), pictures=pictures, tags=tags)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_swapped_set_shares_no_picture(seed):
+    """In another order, or in part, a set is the same pictures."""
+    a, b, c, d, e = (Image(f"{name}.png") for name in "abcde")
+    asked = [pictured(f"x{i}", pair) for i, pair in enumerate([(a, b), (b, a), (a, c), (c, d), (e, d)])]
+    changed = apply_control(asked, "shuffled", None, seed)
+    assert [len(example.images) for example in changed] == [2] * 5
+    assert all(set(before.images).isdisjoint(after.images) for before, after in zip(asked, changed, strict=True))
+    assert changed == apply_control(asked, "shuffled", None, seed)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_swapped_picture_is_of_another_problem(seed):
+    """As in MathVerse: the versions of a problem are one cluster, with two pictures."""
+    asked = [
+        pictured(f"x{problem}{i}", [Image(f"{problem}{look}.png")], cluster=f"p{problem}", subject=subject)
+        for problem, subject in ((0, "plane"), (1, "plane"), (2, "solid"))
+        for i, look in enumerate("aab")
+    ]
+    for before, after in zip(asked, apply_control(asked, "shuffled", None, seed), strict=True):
+        assert before.images[0].path[0] != after.images[0].path[0]
+        if before.tags["subject"] == "plane":
+            assert after.images[0].path[0] in "01"
+
+
+def test_a_problem_has_no_other_version_to_swap_with():
+    asked = [pictured(f"x{look}", [Image(f"{look}.png")], cluster="p", subject=look) for look in "ab"]
+    with pytest.raises(DataError, match="No other problem is like 'xa'"):
+        apply_control(asked, "shuffled", None)
+
+
 MARKED = ask(
     "q",
     "Look at <image1> and <image 2>. Which?",

@@ -7,7 +7,7 @@ import random
 import re
 import string
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,32 +124,43 @@ def _blank(image: Image, images_dir: Path) -> Image:
 
 
 def _swapped(examples: Sequence[Example], seed: int) -> _Donors:
-    """Other pictures for every example, never its own, fixed by `seed`: those of an example of the same domain,
-    modality, steps (in the micro world a page of the same size, or a chart), subject and number of pictures, in one
-    random cycle. Of a benchmark that is read, what is alone of its kind gets pictures of the whole benchmark.
+    """Other pictures for every example, fixed by `seed`: those of an example of the same domain, modality, steps (in
+    the micro world a page of the same size, or a chart), subject and number of pictures. All stand in one random
+    cycle, and each gets the next pictures of which none is shown with its own cluster: never its own, nor those of
+    another version of its problem. Of a benchmark that is read, what has no such among its kind gets pictures of the
+    whole benchmark.
     """
+    shown_with: defaultdict[Image, set[str]] = defaultdict(set)  # clusters
     groups: defaultdict[tuple[str | int, ...], list[Example]] = defaultdict(list)
     for example in examples:
+        for image in example.images:
+            shown_with[image].add(_cluster(example))
         named = ("domain", "modality", "steps") + (("benchmark", "subject") if "benchmark" in example.tags else ())
         groups[*(example.tags.get(tag, "") for tag in named), len(example.images)].append(example)
     donors: _Donors = {}
     for key, group in groups.items():
         sets = list(dict.fromkeys(e.images for e in group))
-        if len(sets) == 1:  # one problem, or several on one picture
-            for example in group:
-                donors[example.id] = _elsewhere(example, examples, seed)
-            continue
         random.Random(f"shuffled {seed} {key}").shuffle(sets)
-        after = dict(zip(sets, [*sets[1:], sets[0]], strict=True))
-        donors |= {e.id: after[e.images] for e in group}
+        place = {images: i for i, images in enumerate(sets)}
+        for example in group:
+            own = place[example.images]
+            others = (sets[(own + i) % len(sets)] for i in range(1, len(sets)))
+            foreign = (s for s in others if not any(_cluster(example) in shown_with[image] for image in s))
+            donors[example.id] = next(foreign, ()) or _elsewhere(example, examples, shown_with, seed)
     return donors
 
 
-def _elsewhere(example: Example, examples: Sequence[Example], seed: int) -> tuple[Image, ...]:
+def _cluster(example: Example) -> str:
+    return example.tags.get("cluster", example.id)
+
+
+def _elsewhere(
+    example: Example, examples: Sequence[Example], shown_with: Mapping[Image, set[str]], seed: int
+) -> tuple[Image, ...]:
     benchmark = example.tags.get("benchmark")
     others = {i for e in examples if benchmark and e.tags.get("benchmark") == benchmark for i in e.images}
-    pool = sorted(others - set(example.images), key=lambda image: image.path)
+    pool = sorted((i for i in others if _cluster(example) not in shown_with[i]), key=lambda image: image.path)
     if not pool:
-        raise DataError(f"Only one problem is like {example.id!r}, so its picture has no other: raise the limit.")
+        raise DataError(f"No other problem is like {example.id!r}, so its picture has no other: raise the limit.")
     luck, n = random.Random(f"shuffled {seed} {example.id}"), len(example.images)
     return tuple(luck.sample(pool, n) if len(pool) >= n else luck.choices(pool, k=n))
