@@ -249,3 +249,26 @@ def test_lines_may_be_written_by_anybody(tmp_path: Path) -> None:
         [row("q", True, tags={"benchmark": "tiny"}, options="ABCD", epoch="x", n_tokens="many")],
     )
     assert accuracies(compare([folder])) == {"Base": 1.0}
+
+
+def test_ids_under_another_name_are_found_by_the_questions(tmp_path: Path) -> None:
+    asked = {"tiny": [f"q{i}" for i in range(4)], "more": ["m0", "m1"], "third": ["q0"]}
+    folder = write_evaluation(
+        tmp_path / "a", [row(i, i == "q0", tags={"benchmark": b}) for b, ids in asked.items() for i in ids]
+    )
+    (tmp_path / "ids.json").write_text('{"ids": {"math": ["q1", "q2"], "third": []}}')
+    plain, without = compare([folder], read_without(tmp_path / "ids.json")).views
+    assert (plain.accuracy(TINY).value, without.accuracy(TINY).value) == (1 / 4, 1 / 2)
+    assert without.accuracy(Place(0, "more")) is None  # nobody looked there
+    assert without.accuracy(Place(0, "third")).n == 1
+    # A key that is a benchmark here speaks of that one alone, though another asked the same id.
+    (tmp_path / "ids.json").write_text('{"ids": {"third": ["q0"]}}')
+    assert compare([folder], read_without(tmp_path / "ids.json")).views[1].accuracy(TINY) is None
+
+
+@pytest.mark.parametrize("ids", [{"math": ["elsewhere"]}, {"math": [], "clinic": []}])
+def test_a_list_that_has_nothing_to_do_with_the_page_is_refused(tmp_path: Path, ids: dict[str, list[str]]) -> None:
+    folder = write_evaluation(tmp_path / "a", rows(1))
+    (tmp_path / "ids.json").write_text(json.dumps({"ids": ids}))
+    with pytest.raises(RunError, match=r"names no benchmark and no question that was asked here .*here are tiny"):
+        compare([folder], read_without(tmp_path / "ids.json"))

@@ -47,7 +47,8 @@ def report_comparison(folders: Sequence[Path], folder: Path | None, without: Pat
     """Reads `folders` and the list `without`, prints the table and writes the page; returns its path.
 
     Raises:
-        RunError: a folder is neither a run's nor an evaluation's, or the list cannot be read.
+        RunError: a folder is neither a run's nor an evaluation's, or the list cannot be read, or names nothing that is
+            here.
     """
     compared = compare(folders, read_without(without) if without else None)
     print_comparison(compared, console)

@@ -176,7 +176,7 @@ def compare(folders: Sequence[Path], without: Without | None = None) -> Comparis
     """Reads all folders, each once.
 
     Raises:
-        RunError: a folder is neither a run's nor an evaluation's.
+        RunError: a folder is neither a run's nor an evaluation's, or nothing here is in the list.
     """
     notes: list[str] = []
     once = list({path.resolve(): path for path in folders}.values())
@@ -193,7 +193,18 @@ def compare(folders: Sequence[Path], without: Without | None = None) -> Comparis
         notes.append("No evaluation has finished yet, so there are no accuracies.")
     if without is not None:
         notes += _unmatched(without, made)
+        without = without.spread(_asked(made))
     return Comparison(tuple(once), tuple(made), without, tuple(dict.fromkeys(notes)))
+
+
+def _asked(made: Sequence[Column]) -> dict[str, set[str]]:
+    """The ids that were asked, by benchmark: by the name on the page, and by the one that the rows themselves name."""
+    asked: dict[str, set[str]] = {}
+    for place, questions in ((p, q) for c in made for e in c.evaluations for p, q in e.answers.items()):
+        own = next((group[0].own for group in questions.values() if group), "")
+        for name in {place.name, own or place.name}:
+            asked.setdefault(name, set()).update(questions)
+    return asked
 
 
 def _unmatched(without: Without, made: Sequence[Column]) -> list[str]:

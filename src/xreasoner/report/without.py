@@ -4,13 +4,14 @@ picture."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from xreasoner.errors import RunError
 from xreasoner.report.answers import Answer, Place, Questions
+from xreasoner.report.formats import listed
 from xreasoner.report.rundata import finite, mapping
 
 
@@ -34,6 +35,31 @@ class Without:
             return None
         gone = frozenset[str]().union(*(self.ids[name] for name in names))
         return {i: group for i, group in questions.items() if i not in gone}
+
+    def spread(self, asked: Mapping[str, Collection[str]]) -> Without:
+        """The list in the words of a page whose benchmarks asked those ids. A key that names none of them is another's
+        word for them (a domain, a suite): its ids go to the benchmarks that asked some of them.
+
+        Raises:
+            RunError: neither a key nor an id of the list has anything to do with the page.
+        """
+        known = {name: some for name, some in self.ids.items() if name in asked}
+        strays = frozenset[str]().union(*(some for name, some in self.ids.items() if name not in asked))
+        for name, there in asked.items():
+            if found := strays.intersection(there):
+                known[name] = known.get(name, frozenset()) | found
+        if asked and not known:
+            raise RunError(
+                f"The list {self.name} names no benchmark and no question that was asked here (it names "
+                f"{shown(self.ids)}; here are {shown(asked)}): give one made from these benchmarks, or leave it out."
+            )
+        return replace(self, ids=known)
+
+
+def shown(names: Collection[str], limit: int = 4) -> str:
+    """The first of some names, each cut, and how many more there are."""
+    first = [name[:60] for name in list(names)[:limit]]
+    return listed([*first, f"{len(names) - limit} more"] if len(names) > limit else first)
 
 
 def read_without(path: Path) -> Without:
