@@ -72,6 +72,7 @@ def test_differences_are_over_the_questions_that_both_answered(tmp_path: Path) -
     got = figures.difference(a, b)
     # 1, 0, 0 over q2, q3, q4: deviations 2/3, -1/3, -1/3.
     assert (got.value, got.n, got.other) == (pytest.approx(1 / 3), 3, 0)
+    assert got.sides == pytest.approx((2 / 3, 1 / 3))
     assert got.stderr == pytest.approx(math.sqrt(6 / 9) / 3)
     assert got.interval == pytest.approx((1 / 3 - 1.96 * got.stderr, 1 / 3 + 1.96 * got.stderr))
     assert figures.difference(a, of(tmp_path / "c", {"x": "B"})) is None

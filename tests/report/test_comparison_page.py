@@ -79,11 +79,36 @@ def test_numbers_of_the_page_by_hand(tmp_path: Path) -> None:
     first, second = grid.lines[0].entries
     # 10 of 40: 25 ± sqrt(.25 * .75 / 40); 20 of 36; of the 36 in common 10 differ: 27.8 ± sqrt(10/36 * 26/36 / 36).
     assert (first.text, first.error, first.lines) == ("25.0", "± 6.8", ("n 40",))
-    assert (second.text, second.error, second.lines) == ("55.6", "± 8.3", ("n 36, 36 in common",))
+    assert (second.text, second.error, second.lines) == (
+        "55.6",
+        "± 8.3",
+        ("n 36, 36 in common", "on these 36: 27.8 → 55.6"),
+    )
     assert (second.apart, second.verdict) == ("+27.8 [+13.1, +42.4]", "better")
     found = harmless(page(c, inline_browser(c)), "filter.js")
     assert "These columns were not measured in the same way." in found.words
-    assert "B against A, on 1 benchmark: better on 1, worse on 0" in found.words
+    assert "B against A, on 1 benchmark: better on 1 and worse on 0." in found.words
+
+
+def test_differences_of_few_questions_are_not_judged_and_not_counted(tmp_path: Path) -> None:
+    def rows(right: dict[str, int], sizes: dict[str, int]):
+        return [row(f"{b}-{i}", i < right[b], tags={"benchmark": b}) for b, n in sizes.items() for i in range(n)]
+
+    sizes = {"few": 29, "enough": 30, "same": 30, "more": 40}
+    a = write_evaluation(tmp_path / "a", rows({"few": 9, "enough": 9, "same": 9, "more": 10}, sizes), "m/A")
+    b = write_evaluation(tmp_path / "b", rows({"few": 29, "enough": 29, "same": 9, "more": 11}, sizes), "m/B")
+    words = " ".join(Page(page(compare([a, b]), None)).words.split())
+    assert (
+        "B against A, on 4 benchmarks: better on 1, worse on 0, on 2 the data do not say and "
+        "on 1 fewer than 30 questions: not judged." in words
+    )
+    # "same" has no interval, and the mean stands on it and on "few".
+    assert "of the 2 differences that are judged here about 0.1 would be coloured by chance alone" in words
+    sizes = {"few": 29}
+    a, b = (write_evaluation(tmp_path / f"{m}2", rows({"few": n}, sizes), f"m/{m}") for m, n in (("A", 9), ("B", 29)))
+    words = " ".join(Page(page(compare([a, b]), None)).words.split())
+    assert "B against A, on 1 benchmark: on 1 fewer than 30 questions: not judged." in words
+    assert "by chance alone" not in words
 
 
 def test_visual_reliance_and_image_sensitivity_by_hand(tmp_path: Path) -> None:
@@ -122,7 +147,8 @@ def test_a_control_of_fewer_questions_is_held_against_those_alone(tmp_path: Path
     assert [e.text for e in line.entries] == ["not measured", "100.0", "not measured", "50.0", "1"]
     blank = next(line for line in control_tables.controls(c).lines if line.name == "Blank picture").entries[0]
     assert blank.apart == "−66.7 [interval not known] to real"
-    assert blank.lines == ("beyond chance −33.3", "n 1, 1 in common")
+    # The real pictures have 3 of 6 right over both questions, 2 of 3 over the one that the control took.
+    assert blank.lines == ("beyond chance −33.3", "n 1, 1 in common", "on these 1: 66.7 → 0.0")
 
 
 def test_controls_of_options_and_questions(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from xreasoner.report.figures import Figure
 from xreasoner.report.formats import listed, percent, points
 from xreasoner.report.render import environment, own_file, policy, run_view
 from xreasoner.report.samples_pages import FROM_FOLDER, Index, write_samples
+from xreasoner.report.tables import ENOUGH
 from xreasoner.report.terminal import print_comparison
 from xreasoner.report.tracks import Point, dots, scale
 from xreasoner.report.without import read_without
@@ -91,6 +92,7 @@ def _is_ours(page: Path) -> bool:
 
 def page(c: Comparison, browser: dict[str, Any] | None, indexes: Sequence[Index] = ()) -> str:
     """The page as HTML text, with the samples in it (`browser`) or linked from it (`indexes`)."""
+    accuracies = tables.accuracies(c)
     style, script = own_file("style.css") + own_file("print.css"), own_file("filter.js") if browser else ""
     places = c.places()
     names = list(dict.fromkeys(p.name for p in places))
@@ -115,9 +117,10 @@ def page(c: Comparison, browser: dict[str, Any] | None, indexes: Sequence[Index]
             differences=c.own_differences(),
             published=c.published_differences(),
             settings=_settings(c),
-            accuracies=tables.accuracies(c),
+            accuracies=accuracies,
             sources=list(tables.source_marks(c)),
-            compared=(len(c.columns) - 1) * len(places),
+            judged=sum(e.judged for g in accuracies for line in g.lines for e in line.entries),
+            enough=ENOUGH,
             manners=tables.manners(c),
             left_out=left_out,
             about=[(name, c.about(name)) for name in names if c.about(name)],
@@ -143,17 +146,22 @@ def headline(c: Comparison) -> str:
 
 
 def findings(c: Comparison) -> list[str]:
-    """For each model but the first: on how many benchmarks it is clearly better, and clearly worse."""
+    """For each model but the first: on how many benchmarks it is clearly better, clearly worse, and not judged."""
     said = []
     for column in c.columns[1:]:
         found = [d for p in c.places() if (d := c.difference(View(column), p)) is not None]
         if not found:
             said.append(f"{column.label} and {c.columns[0].label} have no question in common.")
             continue
+        few = sum(d.n < ENOUGH for d in found)
         better, worse = (sum(d.verdict == v for d in found) for v in ("better", "worse"))
+        unclear = len(found) - few - better - worse
+        told = [f"better on {better}", f"worse on {worse}"] if few < len(found) else []
+        told += [f"on {unclear} the data do not say"] if unclear else []
+        told += [f"on {few} fewer than {ENOUGH} questions: not judged"] if few else []
         said.append(
             f"{column.label} against {c.columns[0].label}, on {len(found)} benchmark{'s' if len(found) > 1 else ''}: "
-            f"better on {better}, worse on {worse}, and on {len(found) - better - worse} the data do not say."
+            f"{listed(told)}."
         )
     return said
 

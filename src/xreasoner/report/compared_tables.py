@@ -30,6 +30,7 @@ class Entry:
     apart: str = ""
     faint: bool = False  # words that stand for a number
     more: tuple[str, ...] = ()
+    judged: bool = False  # there is a difference that could be called clear
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,9 @@ def _accuracy(c: Comparison, view: View, place: Place) -> Entry:
         percent(got.value),
         error(got.stderr),
         found.verdict if found else "",
-        (size_words(got, found, base),),
+        size_lines(got, found, base),
         difference_words(found) if base else f"{c.columns[0].label} {UNMEASURED}",
+        judged=found is not None and found.judged,
     )
 
 
@@ -95,11 +97,18 @@ def difference_words(found: Difference | None) -> str:
     return "no question in common" if found is None else f"{points(found.value)} {interval(found.interval)}"
 
 
-def size_words(got: Figure, found: Difference | None = None, base: Figure | None = None) -> str:
-    """n, samples of a question, and over how many questions a difference is where these are not all of both sides."""
-    words = f"n {got.n:,}" + (f" × {got.k}" if got.k > 1 else "")
-    whole = found is None or (base is not None and found.n == got.n == base.n)
-    return words if whole or found is None else f"{words}, {found.n:,} in common"
+def size_words(got: Figure) -> str:
+    """n, and samples of a question."""
+    return f"n {got.n:,}" + (f" × {got.k}" if got.k > 1 else "")
+
+
+def size_lines(got: Figure, found: Difference | None = None, base: Figure | None = None) -> tuple[str, ...]:
+    """n; and where a difference is not over all questions of both sides, over how many it is, and the accuracies there
+    and here over those: the numbers of the table do not subtract to it."""
+    if found is None or (base is not None and found.n == got.n == base.n):
+        return (size_words(got),)
+    here, there = found.sides
+    return f"{size_words(got)}, {found.n:,} in common", f"on these {found.n:,}: {percent(there)} → {percent(here)}"
 
 
 def missing(view: View, place: Place) -> Entry:
@@ -150,13 +159,13 @@ def _mean(c: Comparison, places: Sequence[Place], which: str) -> Line | None:
             continue
         value, stderr = figures.unweighted([f.value for f in got], [f.stderr for f in got])
         found = [d for p in common if (d := c.difference(view, p)) is not None]
-        words = verdict = ""
+        words, verdict, judged = "", "", False
         if len(found) == len(common):
             apart = Difference(
                 *figures.unweighted([d.value for d in found], [d.stderr for d in found]), min(d.n for d in found)
             )
-            words, verdict = f"{points(apart.value)} {interval(apart.interval)}", apart.verdict
-        entries.append(Entry(percent(value), error(stderr), verdict, apart=words))
+            words, verdict, judged = difference_words(apart), apart.verdict, apart.judged
+        entries.append(Entry(percent(value), error(stderr), verdict, apart=words, judged=judged))
     return Line(f"Unweighted mean of {len(common)} benchmarks{which}", tuple(entries), mean=True)
 
 

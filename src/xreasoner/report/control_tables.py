@@ -12,7 +12,7 @@ from xreasoner.report.compared_tables import (
     difference_words,
     head,
     missing,
-    size_words,
+    size_lines,
     titled,
 )
 from xreasoner.report.comparison import CONTROLS, Comparison, View
@@ -63,9 +63,8 @@ def _control(view: View, place: Place, control: str) -> Entry:
     beyond = figures.beyond_chance(got.value, None if control == "question-only" else figures.chance(questions))
     if beyond is not None:
         lines.append(f"beyond chance {percent(beyond)}")
-    return Entry(
-        percent(got.value), error(got.stderr), "", (*lines, size_words(got, found, view.accuracy(place))), apart
-    )
+    lines += size_lines(got, found, view.accuracy(place))
+    return Entry(percent(got.value), error(got.stderr), "", tuple(lines), apart)
 
 
 def reliance(c: Comparison) -> Grid:

@@ -33,12 +33,13 @@ class Figure:
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A mean difference over the `n` questions that both sides answered; `other` more had the id but not the question
-    in common, and are left out."""
+    in common, and are left out. `sides` are the two means that it is the difference of, over the same questions."""
 
     value: float
     stderr: float
     n: int
     other: int = 0
+    sides: tuple[float, float] = (math.nan, math.nan)
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -48,10 +49,15 @@ class Difference:
         return self.value - Z * self.stderr, self.value + Z * self.stderr
 
     @property
+    def judged(self) -> bool:
+        """Whether it could be called clear at all: there are enough questions, and the interval is known."""
+        return self.interval is not None and self.n >= ENOUGH
+
+    @property
     def verdict(self) -> str:
         """better or worse where the interval leaves 0 out and there are enough questions, else unclear."""
         within = self.interval
-        if within is None or self.n < ENOUGH or within[0] <= 0 <= within[1]:
+        if within is None or not self.judged or within[0] <= 0 <= within[1]:
             return "unclear"
         return "better" if self.value > 0 else "worse"
 
@@ -128,7 +134,9 @@ def difference(a: Questions, b: Questions) -> Difference | None:
     if not ids:
         return None
     sides = [[_mean_right(side[i]) for i in ids] for side in (a, b)]
-    return Difference(*paired_difference(sides[0], sides[1], [a[i][0].cluster for i in ids]), len(ids), other)
+    value, stderr = paired_difference(sides[0], sides[1], [a[i][0].cluster for i in ids])
+    here, there = (math.fsum(side) / len(ids) for side in sides)
+    return Difference(value, stderr, len(ids), other, (here, there))
 
 
 def _mean_right(answers: Sequence[Answer]) -> float:
