@@ -21,7 +21,7 @@ from xreasoner import config
 from xreasoner.errors import DataError, ModelError, RecipeError, RunError
 from xreasoner.eval import benchmarks
 from xreasoner.eval.benchmark import Benchmark
-from xreasoner.evaluation import default_spec, evaluate_model, folder_name
+from xreasoner.evaluation import default_spec, evaluate_model, folder_name, make_folder
 from xreasoner.evaluation.models import Asked, Model, label, pixels
 from xreasoner.evaluation.show import left_out, table
 from xreasoner.model.hub import MICRO
@@ -65,7 +65,7 @@ def test_several_epochs_sample() -> None:
     ("suite", "image", "error", "word"),
     [
         ("micro", "upside-down", RecipeError, "choose one of real, none, blank, shuffled"),
-        ("macro", "real", RecipeError, "no suite `macro`"),
+        ("macro", "real", RecipeError, "no suite or benchmark `macro`: did you mean micro"),
         ("gsm8k", "real", DataError, "gsm8k/test.jsonl"),
         ("micro", "real", ModelError, "nowhere"),
     ],
@@ -370,12 +370,12 @@ def test_the_table_says_what_differs_and_no_more() -> None:
     cell = {"benchmark": "mmmu", "domain": "general", "modality": "image", "steps": 0, "n": 1200, "accuracy": 0.5}
     cell |= {"stderr": 0.01, "epochs": 1, "forced_rate": 0.25, "no_answer_rate": 0.0, "mean_tokens": 12.4, "refused": 0}
     one = table("t", [cell])
-    assert [c.header for c in one.columns] == ["benchmark", "n", "accuracy", "forced", "no answer", "tokens"]
+    assert [c.header for c in one.columns] == ["benchmark", "n", "accuracy", "forced", "unread", "tokens"]
     assert [next(iter(c.cells)) for c in one.columns][1:] == ["1,200", "50.0% ± 1.0%", "25.0%", "0.0%", "12"]
     more = {"epochs": 5, "majority": 0.6, "majority_stderr": None, "any_right": 0.75, "any_right_stderr": 0.02}
     several = table("t", [cell | more | {"benchmark": "", "steps": 3, "refused": 2}])
     assert [c.header for c in several.columns] == [
-        *("domain", "modality", "steps", "n", "avg@5", "maj@5", "pass@5", "forced", "no answer", "tokens", "refused")
+        *("domain", "kind", "steps", "n", "avg@5", "maj@5", "pass@5", "forced", "unread", "tokens", "refused")
     ]
     assert [next(iter(c.cells)) for c in several.columns][5:7] == ["60.0%", "75.0%"]
 
@@ -386,13 +386,12 @@ def test_what_of_a_suite_was_not_asked_is_told(tmp_path: Path) -> None:
     (tmp_path / "benchmarks.json").write_text(json.dumps(about))
     assert left_out(tmp_path / "benchmarks.json", False) == [
         "Warning: nejm is left out: not there",
-        "Warning: 2 rows of mmmu cannot be asked, such as Line 2 of x has no gold. "
-        f"({tmp_path / 'benchmarks.json'} has all)",
+        f"Rows that could not be asked, each with its reason in {tmp_path / 'benchmarks.json'}: mmmu 2",
     ]
     assert left_out(tmp_path / "none.json", True) == []
     part = {"n": 3, "size": 1319, "left_out": []}
     (tmp_path / "benchmarks.json").write_text(json.dumps({"gsm8k": part, "mmmu": {**part, "n": 900, "size": 900}}))
-    told = "Warning: 3 questions of gsm8k were asked, of 1,319 that it has"
+    told = "Warning: not as many questions as these benchmarks have: gsm8k 3 of 1,319"
     assert left_out(tmp_path / "benchmarks.json", True) == [told]
     assert left_out(tmp_path / "benchmarks.json", False) == []
 
@@ -420,3 +419,25 @@ def test_other_settings_in_one_folder_leave_no_old_answers(
     assert not [name for name in ("samples.jsonl", "cells.json", "benchmarks.json") if (out / name).exists()]
     evaluate_model("micro", "own", "real", None, 1, out)  # from the log
     assert (out / "samples.jsonl").read_text() == first
+
+
+def test_a_folder_that_cannot_be_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "more", Path("/proc/nothing/here")):
+        with pytest.raises(RunError, match="give another --out"):
+            make_folder(folder)
+    make_folder(tmp_path / "a" / "b")
+
+
+def test_what_takes_the_place_of_another_evaluation_says_so(
+    pictured: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sampler: Any = ScriptedSampler(lambda prompt: "</think> <answer>1</answer>")
+    sampler.dtype, sampler.pixel_bounds = "float32", None
+    monkeypatch.setattr("xreasoner.rollout.open.open_sampler", lambda *rest, **more: sampler)
+    for _ in range(2):
+        evaluate_model("micro", "own", "real", 2, 1, tmp_path / "out")
+    assert "takes its place" not in capsys.readouterr().out
+    evaluate_model("micro", "own", "none", None, 1, tmp_path / "out")
+    told = "held micro on own (pictures: real, limit 2, epochs 1): this evaluation takes its place"
+    assert told in " ".join(capsys.readouterr().out.split())

@@ -71,7 +71,7 @@ def test_preflight_finds_what_cannot_work(tmp_path: Path, monkeypatch: pytest.Mo
     pipeline.preflight(load(), tmp_path / "new")
     with pytest.raises(RecipeError, match=r"Stage `sft` takes the data `micro-maths`, .* did you mean `micro-math`"):
         pipeline.preflight(load("sft.data.name=micro-maths"), tmp_path)
-    with pytest.raises(RecipeError, match="no suite `macro`"):
+    with pytest.raises(RecipeError, match="no suite or benchmark `macro`"):
         pipeline.preflight(load("eval.suite=macro"), tmp_path)
     with pytest.raises(RecipeError, match=r"did you mean wandb\?"):
         pipeline.preflight(load("launch.trackers=[wandbb]"), tmp_path)

@@ -126,9 +126,11 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="folder, hub id, micro, name at --endpoint, or inspect/PROVIDER/MODEL")],
     suite: Annotated[str, typer.Option(help="a suite, such as micro or paper, or benchmarks: gsm8k,mmmu")] = "micro",
     image: ImageOption = "real",
-    limit: Annotated[int | None, typer.Option(min=1, help="problems a cell, at most")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="questions of each benchmark (micro: of each cell), at most")
+    ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="samples of every problem")] = 1,
-    out: Annotated[Path | None, typer.Option(help="default: runs/eval-MODEL-SUITE-IMAGE")] = None,
+    out: Annotated[Path | None, typer.Option(help="default: runs/eval-MODEL-HASH-SUITE-IMAGE")] = None,
     think_budget: Annotated[int | None, typer.Option(min=1, help="tokens, then thoughts are closed by force")] = None,
     answer_budget: Annotated[int | None, typer.Option(min=1, help="tokens for the answer after them")] = None,
     max_pixels: Annotated[int | None, typer.Option(min=1, help="larger pictures are made smaller")] = None,

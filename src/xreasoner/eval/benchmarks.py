@@ -3,6 +3,7 @@ tables that BENCHMARKS joins."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -76,11 +77,16 @@ def suite_names(suite: str) -> tuple[str, ...]:
     """The names of the benchmarks that a suite's numbers are told for, parts included: those of an entry of SUITES, or
     of a list such as "gsm8k,mmmu". RecipeError, naming those that exist, for an unknown one."""
     names = SUITES.get(suite) or tuple(dict.fromkeys(name.strip() for name in suite.split(",")))
-    unknown = [name for name in names if name not in BENCHMARKS]
-    if unknown:
+    wrong = next((name for name in names if name not in BENCHMARKS), None)
+    if wrong in SUITES:
+        raise RecipeError(f"`{wrong}` is a suite: give one suite alone, or benchmarks with commas between them.")
+    if wrong is not None:
+        known = {name.lower(): name for name in (*SUITES, *BENCHMARKS)}
+        near = [known[name] for name in difflib.get_close_matches(wrong.lower(), known, 3)]
+        meant = f"did you mean {' or '.join(near)}? " if near else ""
         raise RecipeError(
-            f"There is no suite `{suite}`: choose one of {', '.join(sorted(SUITES))}, or benchmarks, with commas "
-            f"between them: {', '.join(sorted(BENCHMARKS))}."
+            f"There is no suite or benchmark `{wrong}`: {meant}Suites are {', '.join(sorted(SUITES))}; "
+            "docs/benchmarks.md lists the benchmarks."
         )
     return names
 

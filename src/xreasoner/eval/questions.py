@@ -56,9 +56,10 @@ class Questions:
     a person gets the rows.
 
     In the folder, {split}.jsonl, .json or .parquet are the rows; without these, for the test split, the files that
-    match the first of `files` that any matches (glob patterns, for a copy of the repository as it is). Pictures that rows name are looked for
-    in the folder and in the zip archives in it; on the Hub, in the files `beside` of the repository. `keep` chooses
-    rows. `choose` takes a fixed part of all examples, which it sees without their pictures; only those are looked at.
+    match the first of `files` that any matches (glob patterns, for a copy of the repository as it is). Pictures that
+    rows name are looked for in the folder and in the zip archives in it; on the Hub, in the files `beside`. `keep`
+    chooses rows. `choose` takes a fixed part of all examples, which it sees without pictures: only those of its part
+    are looked at.
     """
 
     name: str
@@ -86,6 +87,8 @@ class Questions:
     def check(self, split: Split) -> None:
         """Raises DataError where there is nothing to read: no file in the benchmark's folder, or no such split on the
         Hub. Does not ask the Hub."""
+        if DATA_VARIABLE in os.environ and not _data().is_dir():
+            raise DataError(f"{DATA_VARIABLE} is {_data()}, which is no folder: mend it, or unset it.")
         on_hub = split == "test" and self.hub is not None
         if self.local_files(split) or (on_hub and not self.home.is_dir()):
             return
@@ -127,7 +130,7 @@ class Questions:
                 examples, damaged = self._chosen(raw, examples, kept, choose)
                 left_out = list(dict.fromkeys([*left_out, *damaged]))  # what is malformed, every time
         if not examples:
-            why = f": {left_out[0].reason}" if left_out else ""
+            why = f": {left_out[0].id} {left_out[0].reason}" if left_out else "."
             raise DataError(f"Not one row of the benchmark {self.name} ({self.source}) can be asked{why}")
         return Loaded(examples, tuple(left_out), revision)
 
@@ -171,8 +174,10 @@ class Questions:
                 raw = open_hub(self.hub, aside)
                 beside = [fetch_beside(self.hub, name) for name in self.beside] if pictures else []
             except DataError as error:
+                why = type(error.__cause__ or error).__name__
                 raise DataError(
-                    f"{error} For a benchmark that is ${DATA_VARIABLE}/{self.folder or self.name}."
+                    f"The benchmark {self.name} could not be read from the Hub ({self.hub.repo}: {why}): check the "
+                    f"network and your access, put its files into {self.home}, or leave it out of --suite."
                 ) from None
             yield raw, beside, revision_of(self.hub)
 

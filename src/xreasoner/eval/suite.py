@@ -16,7 +16,6 @@ from xreasoner.eval.sizes import TEXT_SIZES
 from xreasoner.types import Example
 from xreasoner.verify.verifiers import check_golds
 
-
 PICTURE_CONTROLS = ("none", "blank", "shuffled")  # which change nothing about a question without a picture
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 from rich.console import Console
 
 from xreasoner.config import EvalSpec, ImageControl
-from xreasoner.errors import RecipeError
+from xreasoner.errors import RecipeError, RunError
 from xreasoner.eval.benchmarks import at_hand, suite_benchmarks, suite_limit
 from xreasoner.evaluation.models import AS_IT_IS, INSPECT, Asked, Model, label, open_named, pixels
 from xreasoner.evaluation.show import how_asked, left_out, refused, table
@@ -64,6 +65,7 @@ def evaluate_model(
         raise RecipeError(f"--image {image} is no control: choose one of {', '.join(controls)}.")
     spec = default_spec(suite, limit, epochs, asked)
     console = Console()
+    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     with ExitStack() as stack:
         status = stack.enter_context(console.status("loading"))
         elsewhere = asked.endpoint or str(model).startswith(INSPECT)
@@ -77,9 +79,8 @@ def evaluate_model(
             means |= {"min_pixels": bounds[0], "max_pixels": bounds[1]}
         folder = out or Path("runs") / folder_name(about, suite, image, spec, means)
         for line in how_asked(spec, preset, about, asked):
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
-        with disk_guard(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            say(line)
+        make_folder(folder)
         stack.enter_context(disk_guard(folder))
         stack.enter_context(lock_folder(folder))
         from xreasoner.eval.task import REFUSED, clear_results, evaluate
@@ -88,7 +89,10 @@ def evaluate_model(
         means |= more
         asked_so = {"model": name, "weights": about.weights, "image": image, **spec.model_dump(mode="json")}
         asked_so |= {"means": means}
-        if _earlier(folder / "evaluation.json") != asked_so:
+        earlier = _earlier(folder / "evaluation.json")
+        if earlier != asked_so:
+            if (folder / "samples.jsonl").exists():
+                say(f"{folder} held {_of(earlier)}: this evaluation takes its place, its answers stay in the log")
             clear_results(folder)  # no answers of one evaluation beside the settings of another
         write_json(folder / "evaluation.json", asked_so)
         cells = evaluate(
@@ -105,17 +109,32 @@ def evaluate_model(
             progress=lambda event: status.update(f"{event['done']} of {event['total']} answered"),
             arrange=preset.arrange if preset else lambda example: example,
             means=means,
-            earlier=lambda count, date: console.print(
-                f"{count:,} answers of {date}, not asked again; give another --out for a new evaluation",
-                highlight=False,
-                soft_wrap=True,
+            earlier=lambda count, date: say(
+                f"{count:,} answers of {date}, not asked again; give another --out for a new evaluation"
             ),
         )
     console.print(table(f"{name} on {suite}, pictures: {image}", cells))
     whole = image == "real" and spec.limit is None and suite_limit(suite) is None
     for line in [*left_out(folder / "benchmarks.json", whole), *refused(folder / REFUSED)]:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"samples: {folder / 'samples.jsonl'}", highlight=False, markup=False, soft_wrap=True)
+        say(line)
+    say(f"samples: {folder / 'samples.jsonl'}; to compare models: xreasoner report BASE OTHER...")
+
+
+def make_folder(folder: Path) -> None:
+    """Makes the folder of an evaluation. Raises RunError where there can be none."""
+    with disk_guard(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError, FileNotFoundError) as error:
+            raise RunError(f"{folder} cannot be a folder ({error.strerror}): give another --out.") from None
+
+
+def _of(earlier: Any) -> str:
+    """Which evaluation a folder held."""
+    if not isinstance(earlier, dict):
+        return "an evaluation of which nothing is known"
+    of = f"{earlier.get('model')} on {earlier.get('suite')} (pictures: {earlier.get('image')}"
+    return of + (f", limit {earlier['limit']}" if earlier.get("limit") else "") + f", epochs {earlier.get('epochs')})"
 
 
 def _earlier(path: Path) -> Any:
