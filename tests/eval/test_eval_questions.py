@@ -96,7 +96,8 @@ def test_not_one_good_row_ends_it_with_the_first_reason(tmp_path, monkeypatch):
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd" / "test.json").write_text(json.dumps([7, {**CHOICE, "gold": "\x1b[2J"}]))
-    with pytest.raises(DataError, match=r"Not one row of the benchmark odd \(nowhere\) can be asked: Row 1 of .* is no object\."):
+    reason = r"Not one row of the benchmark odd \(nowhere\) can be asked: Row 1 of .* is no object\."
+    with pytest.raises(DataError, match=reason):
         of().read("test", None)
 
 
