@@ -124,13 +124,13 @@ MULTIMODAL = {
         left_out=5,
     ),
     "mmmu-pro": Fixture(
-        path="standard (10 options)/test-00000-of-00001.parquet",
+        path="test-00000-of-00001.parquet",
         rows=MMMU_PRO,
         asked=tuple(f"mmmu-pro-{row['id']}" for row in MMMU_PRO[:8]),
         left_out=1,
     ),
     "mmmu-pro-4": Fixture(
-        path="standard (4 options)/test-00000-of-00001.parquet",
+        path="test-00000-of-00001.parquet",
         rows=[
             pro("test_Biology_1", "Which of four: <image 1>?", many(4), "D"),
             pro("test_Biology_2", "Which of two: <image 1>?", many(2), "A"),
@@ -140,7 +140,7 @@ MULTIMODAL = {
         left_out=1,
     ),
     "mmmu-pro-vision": Fixture(
-        path="vision/test-00000-of-00001.parquet",
+        path="test-00000-of-00001.parquet",
         rows=[
             {"id": name, "image": picture, "options": many(n), "answer": answer, "subject": "Clinical_Medicine"}
             for name, picture, n, answer in (
@@ -223,7 +223,7 @@ MULTIMODAL = {
             verse("12", "9", "Text Lite", "Without a picture?", "5", "free-form", image=False),
             verse("13", "9", "Vision Only", "", "F"),
         ],
-        asked=tuple(f"mathverse-{i}" for i in (1, 2, 3, 6, 7, 8, 9, 10, 11)),
+        asked=tuple(f"mathverse-{i}" for i in (1, 2, 3, 6, 7, 8, 9, 10)),
         left_out=4,
     ),
     "mathverse-text-only": Fixture(
@@ -231,7 +231,8 @@ MULTIMODAL = {
         rows=[
             verse("1", "1", "Text Only", "What is x?\nChoices:\nA:40°\nB:50°", "A", image=False) | {"image": ""},
             verse("2", "1", "Text Lite", "Another version, which is passed over?", "5", image=False) | {"image": ""},
+            verse("3", "2", "", "And without a version: what is y?", "5", "free-form", image=False) | {"image": ""},
         ],
-        asked=("mathverse-text-only-1",),
+        asked=("mathverse-text-only-1", "mathverse-text-only-3"),
     ),
 }

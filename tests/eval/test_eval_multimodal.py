@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fixture_multimodal import mmmu
+from fixture_multimodal import mmmu, pro
 from fixture_rows import Fixture, png
 from multimodal_reading import asked, judged, order, read
 
@@ -146,7 +146,15 @@ def test_mmmu_pro_shows_pictures_out_of_order_and_twice_where_the_text_does(load
     assert order(again, "mmmu-pro") == [2, 1, 2, 1, 2]
 
 
-def test_configs_of_mmmu_pro_lie_in_one_folder_and_are_not_confused(load):
+def test_rows_of_one_config_of_mmmu_pro_serve_no_other(load, tmp_path):
+    rows = [pro("test_Art_1", "Who is in <image 1>?", "['a', 'b', 'c', 'd']", "B", subject="Art")]
+    assert list(load("mmmu-pro-4", Fixture(rows, (), path="test.parquet"))[0]) == ["test_Art_1"]
+    for other in ("mmmu-pro", "mmmu-pro-vision"):
+        assert BENCHMARKS[other].questions.local_files("test") == []
+        assert not BENCHMARKS[other].questions.home.exists(), "asked of the Hub"
+
+
+def test_configs_of_mmmu_pro_lie_in_one_copy_and_are_not_confused(load, tmp_path):
     _, reasons = load("mmmu-pro-4")
     assert reasons == ["has 10 options, where this benchmark has up to 4."]
     by_id, reasons = load("mmmu-pro-vision")
@@ -165,8 +173,9 @@ def test_configs_of_mmmu_pro_lie_in_one_folder_and_are_not_confused(load):
         "has the gold 'E', which is none of its 4 options.",
         "has no picture where one belongs.",
     ]
-    homes = {BENCHMARKS[name].questions.home for name in ("mmmu-pro", "mmmu-pro-4", "mmmu-pro-vision")}
-    assert len(homes) == 1
+    homes = [BENCHMARKS[name].questions.home for name in ("mmmu-pro", "mmmu-pro-4", "mmmu-pro-vision")]
+    copy = tmp_path / "data" / "mmmu-pro"
+    assert homes == [copy / config for config in ("standard (10 options)", "standard (4 options)", "vision")]
 
 
 def test_mmstar_options_are_read_out_where_that_is_sure(load):

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from fixture_multimodal import vista
+from fixture_multimodal import MULTIMODAL, vista
 from fixture_rows import Fixture, png
 from multimodal_reading import asked, judged, read
 
@@ -110,7 +110,7 @@ def test_mathverse_versions_of_a_problem_are_one_cluster(load):
     assert (by_id["3"].gold, by_id["3"].options) == ("B", ("True", "False"))
     assert asked(by_id["10"]) == "[1]The question is in the picture."
     assert [by_id[n].tags["cluster"] for n in ("1", "2", "3")] == ["mathverse-1", "mathverse-1", "mathverse-2"]
-    assert [by_id[n].tags["modality"] for n in ("10", "11")] == ["image", "text"]
+    assert {e.tags["modality"] for e in by_id.values()} == {"image"}
     assert by_id["1"].tags["version"] == "Text Dominant"
     assert reasons == [
         "has the gold 'F', which is none of its 2 options.",
@@ -138,6 +138,15 @@ def test_mathverse_dirty_golds(load, name, right, wrong):
 
 
 def test_mathverse_text_only_has_no_picture(load):
-    (example,) = load("mathverse-text-only")[0].values()
-    assert (example.images, example.tags["modality"], example.gold) == ((), "text", "A")
-    assert example.tags["cluster"] == "mathverse-1"
+    examples = load("mathverse-text-only")[0].values()
+    assert [(e.images, e.tags["modality"], e.gold) for e in examples] == [((), "text", "A"), ((), "text", "5")]
+    assert [e.tags["cluster"] for e in examples] == ["mathverse-1", "mathverse-2"]
+
+
+def test_one_file_of_both_configs_of_mathverse_gives_each_its_own_rows(load):
+    rows = MULTIMODAL["mathverse"].rows
+    whole = Fixture(rows, (), path="test.parquet")
+    assert list(load("mathverse-text-only", whole)[0]) == ["11"]
+    by_id, reasons = load("mathverse", whole)
+    assert "11" not in by_id
+    assert len(by_id) + len(reasons) == len(rows) - 1, "the other one is not left out, but another benchmark's"

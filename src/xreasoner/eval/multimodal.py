@@ -132,13 +132,14 @@ _MMMU = Questions(
 
 
 def _pro(name: str, config: str, to_example: Any) -> Questions:
+    """One config, in the folder that it has in a copy of the repository: its rows are not those of another one."""
     return Questions(
         name,
         to_example,
         Hub("MMMU/MMMU_Pro", (config,), split="test"),
         "https://huggingface.co/datasets/MMMU/MMMU_Pro",
-        files=(f"{config}/test-*.parquet",),
-        folder="mmmu-pro",
+        files=("test-*.parquet",),
+        folder=f"mmmu-pro/{config}",
     )
 
 

@@ -69,11 +69,10 @@ def mathvision(row: Any, name: str, pictures: Pictures) -> Example:
 
 
 def mathverse(row: Any, name: str, pictures: Pictures) -> Example:
-    """A row of MathVerse, one of the versions of a problem; they are one cluster. Version "Text Only" has no picture,
-    of "Vision Only" the question is in the picture."""
+    """A row of MathVerse, one of the versions of a problem; they are one cluster. One in words alone has no picture, of
+    "Vision Only" the question is in the picture."""
     row = as_row(row)
-    version = str(row.get("problem_version") or "").strip()
-    shown = [] if version == _TEXT_ONLY else [_picture(row, pictures)]
+    shown = [] if _is_text_only(row) else [_picture(row, pictures)]
     whole = str(row.get("question") or "").strip() or (_IN_PICTURE if shown else "")
     gold = _gold(row)
     tags = {
@@ -89,6 +88,15 @@ def mathverse(row: Any, name: str, pictures: Pictures) -> Example:
         return _ask(name, question, letter_of(gold, options), "choice", shown, tags, options)
     question = whole + _LETTER_LAST if whole == _IN_PICTURE else whole
     return _ask(name, question, bare_letter(gold, _FIVE), "choice", shown, tags)
+
+
+def _is_text_only(row: Any) -> bool:
+    """Whether a row belongs to the config of problems in words alone: by its version, or where it does not tell by
+    having no picture."""
+    if not isinstance(row, Mapping):
+        return False
+    version = str(row.get("problem_version") or "").strip()
+    return version == _TEXT_ONLY if version else not row.get("image")
 
 
 def _ask(
@@ -205,6 +213,7 @@ MULTIMODAL_MATH = (
             Hub("AI4Math/MathVerse", ("testmini",), split="testmini"),
             _MATHVERSE,
             files=("testmini.parquet", "testmini-*.parquet"),
+            keep=lambda row: not _is_text_only(row),
         ),
         "MIT",
         "Testmini, 788 problems in five versions, which are one cluster. Judged by rule, where the official scoring "
@@ -220,7 +229,7 @@ MULTIMODAL_MATH = (
             _MATHVERSE,
             files=("testmini_text_only.parquet", "testmini_text_only-*.parquet"),
             folder="mathverse",
-            keep=lambda row: row.get("problem_version", _TEXT_ONLY) == _TEXT_ONLY,
+            keep=_is_text_only,
         ),
         "MIT",
         "MathVerse's 788 problems in words alone, without a picture: what can be solved blind.",
