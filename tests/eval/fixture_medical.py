@@ -80,7 +80,7 @@ MEDICAL = {
             mcqa("a-1", "Which is the last?", 3),
             mcqa("a-2", "Twins?", 1, ("Iron", "Zinc", "zinc ", "Tin")),
             mcqa("a-3", "Without a gold, as in the test split?", -1),
-            mcqa("a-4", "Counted from 1?", 4),
+            mcqa("a-4", "Beyond every option?", 5),
             mcqa("a-5", "Without a gold at all?", None),
             mcqa("a-6", "A blank option?", 0, ("Iron", "", "Tin", "Lead")),
         ],

@@ -40,18 +40,29 @@ def test_medqa_of_five_options_is_read_by_letter_from_a_list(loaded):
     assert [reason.partition(":")[0] for reason in reasons] == [f"has {n} lettered options, not 5" for n in (4, 0, 0)]
 
 
-def test_the_original_files_of_medqa_are_told_apart(tmp_path, monkeypatch):
+@pytest.mark.parametrize("folder", ["data_clean/questions", "questions"])
+def test_the_original_files_of_medqa_are_told_apart(tmp_path, monkeypatch, folder):
     four = MEDICAL["medqa"].rows[0]
     five = four | {"options": four["options"] | {"E": "None"}}
-    folder = "data_clean/questions/US"
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
     for name in ("medqa", "medqa-5"):
         home = BENCHMARKS[name].questions.home
-        Fixture([five], (), path=f"{folder}/test.jsonl").write(home)
-        Fixture([four], (), path=f"{folder}/4_options/phrases_no_exclude_test.jsonl").write(home)
-        Fixture([four], (), path=f"{folder}/4_options/phrases_no_exclude_train.jsonl").write(home)
+        for place in ("US", "Mainland", "Taiwan", "other/US"):
+            asked = {"question": f"Of {place}?"}
+            Fixture([five | asked], (), path=f"{folder}/{place}/test.jsonl").write(home)
+            Fixture([four | asked], (), path=f"{folder}/{place}/4_options/phrases_no_exclude_test.jsonl").write(home)
+            Fixture([four | asked], (), path=f"{folder}/{place}/4_options/phrases_no_exclude_train.jsonl").write(home)
         (example,) = BENCHMARKS[name].examples("test", tmp_path / "pictures").examples
+        assert "Of US?" in example.messages[0].content
         assert len(example.options) == (4 if name == "medqa" else 5)
+
+
+def test_the_questions_of_another_country_are_not_taken_for_medqa(tmp_path, monkeypatch):
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    questions = BENCHMARKS["medqa"].questions
+    rows = MEDICAL["medqa"].rows[:1]
+    Fixture(rows, (), path="questions/Mainland/4_options/phrases_no_exclude_test.jsonl").write(questions.home)
+    assert questions.local_files("test") == []
 
 
 def test_options_that_medxpertqa_repeats_in_the_question_are_cut_off(loaded):
@@ -85,11 +96,31 @@ def test_medmcqa_counts_from_nought(loaded):
     assert examples["medmcqa-a-0"].options == ("Iron", "Zinc", "Copper", "All of the above"), "in the order given"
     twins = examples["medmcqa-a-2"]
     assert [verify(twins, f"<answer>{x}</answer>").outcome for x in "ABCD"] == ["wrong", "correct", "correct", "wrong"]
-    assert reasons[0] == "has the gold -1, which is none of its 4 options."
-    assert reasons[1].startswith("has the `cop` 4: this file counts options from 1, as the original does")
-    assert reasons[2:] == ["has the gold None, which is none of its 4 options.", "has no text in the field `opb`."]
+    assert reasons == [
+        "has the gold -1, which is none of its 4 options.",
+        "has the gold 5, which is none of its 4 options.",
+        "has the gold None, which is none of its 4 options.",
+        "has no text in the field `opb`.",
+    ]
     hub = BENCHMARKS["medmcqa"].questions.hub
     assert (hub.repo, hub.split) == ("openlifescienceai/medmcqa", "validation")
+
+
+def test_a_file_of_medmcqa_that_counts_from_1_is_refused_as_a_whole(tmp_path, monkeypatch):
+    rows = [mcqa(f"b-{cop}", f"Question {cop}?", cop) for cop in (1, 2, 3, 4)]
+    with pytest.raises(DataError, match=r"medmcqa-b-4 has the `cop` 4 of 4 options.* or take 1 from every `cop`"):
+        load("medmcqa", Fixture(rows, ()), tmp_path, monkeypatch)
+    mended = [row | {"cop": row["cop"] - 1} for row in rows]
+    examples, _ = load("medmcqa", Fixture(mended, ()), tmp_path, monkeypatch)
+    assert [e.gold for e in examples.values()] == ["A", "B", "C", "D"]
+
+
+def test_a_limit_does_not_hide_how_a_file_of_medmcqa_counts(tmp_path, monkeypatch):
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    rows = [mcqa(f"b-{n}", f"Question {n}?", 4 if n == 30 else 1) for n in range(40)]
+    Fixture(rows, ()).write(BENCHMARKS["medmcqa"].questions.home)
+    with pytest.raises(DataError, match="counts them from 1"):
+        BENCHMARKS["medmcqa"].examples("test", tmp_path / "pictures", 1)
 
 
 def test_the_unlabelled_test_split_of_medmcqa_is_not_taken(tmp_path, monkeypatch):

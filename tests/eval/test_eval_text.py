@@ -9,6 +9,7 @@ from loading import load
 from xreasoner import prompts
 from xreasoner.eval.benchmarks import BENCHMARKS, suite_benchmarks
 from xreasoner.eval.cells import make_cells, to_row
+from xreasoner.eval.questions import DATA_VARIABLE
 from xreasoner.eval.text import gpqa as gpqa_example
 from xreasoner.verify import verify
 
@@ -126,6 +127,23 @@ def test_both_papers_of_aime_2025_are_read_from_a_copy_in_two_files(tmp_path, mo
     load("aime25", first, tmp_path, monkeypatch)
     examples, _ = load("aime25", second, tmp_path, monkeypatch)
     assert list(examples) == ["aime25-1", "aime25-2", "aime25-3", "aime25-5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "paths"),
+    [
+        ("gsm8k", ("main/test-0.parquet", "test-0.parquet", "grade_school_math/data/test.jsonl")),
+        ("aime24", ("data/train-0.parquet", "aime_2024_problems.jsonl", "aime_2024_problems.parquet")),
+        ("aime25", ("data/test-0.parquet", "aime2025-I.jsonl", "data/train-0.parquet")),
+        ("mmlu-pro", ("data/test-0.parquet", "test-0.parquet")),
+    ],
+)
+def test_of_two_copies_in_one_folder_that_of_the_repository_is_read(name, paths, tmp_path, monkeypatch):
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    questions = BENCHMARKS[name].questions
+    for path in reversed(paths):
+        Fixture(TEXT["gsm8k"].rows, (), path=path).write(questions.home)
+        assert questions.local_files("test") == [questions.home / path]
 
 
 def test_gpqa_keeps_the_right_option_by_its_place(loaded):

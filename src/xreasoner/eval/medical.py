@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xreasoner import prompts
 from xreasoner.data import medqa
 from xreasoner.data.fates import Unfit
 from xreasoner.data.sources import Hub
+from xreasoner.errors import DataError
 from xreasoner.eval.asking import (
     as_row,
     ask,
@@ -30,6 +31,9 @@ from xreasoner.types import Example
 MED = "X-Reasoner-Med-7B"
 _MEDMCQA_OPTIONS = ("opa", "opb", "opc", "opd")
 _PUBMEDQA_OPTIONS = ("yes", "no", "maybe")
+_COUNTED_FROM_1 = "counted from 1"  # a tag of rows that say which way their whole file counts
+# Where MedQA's own archive has the questions of the US: those of Mainland and Taiwan are other examinations.
+_MEDQA_US = ("data_clean/questions/US", "questions/US", "US")
 
 
 def medxpertqa(row: Any, name: str, pictures: Pictures) -> Example:
@@ -49,25 +53,34 @@ def medxpertqa(row: Any, name: str, pictures: Pictures) -> Example:
 
 
 def medmcqa(row: Any, name: str, pictures: Pictures) -> Example:
-    """A row with the fields question, opa to opd, cop (the number of the right one, from 0) and subject_name."""
+    """A row with the fields question, opa to opd, cop (the number of the right one, from 0) and subject_name. A 4
+    can only be counted from 1: such a row is tagged, for `counted_from_0`."""
     row = as_row(row)
     options = [text_in(row, column) for column in _MEDMCQA_OPTIONS]
     cop = row.get("cop")
-    if cop == len(options):
-        raise Unfit(
-            "no gold",
-            f"has the `cop` {cop}: this file counts options from 1, as the original does, and every gold of it would "
-            "be read wrong. Take the copy of openlifescienceai on the Hub, which counts from 0.",
-        )
+    from_1 = cop == len(options)
     return ask(
         own_id(row, name, "id"),
         text_in(row, "question"),
-        letter_at(cop, options),
+        letter_at(len(options) - 1 if from_1 else cop, options),
         "choice",
         domain="medicine",
         options=options,
-        tags=tagged_by(row, subject="subject_name"),
+        tags=tagged_by(row, subject="subject_name") | ({_COUNTED_FROM_1: "yes"} if from_1 else {}),
     )
+
+
+def counted_from_0(examples: Sequence[Example]) -> list[Example]:
+    """The examples. Raises DataError where one of them shows that the golds of its file count from 1: all the others
+    would be read one letter too high, and nothing in their rows tells."""
+    shown = next((e for e in examples if _COUNTED_FROM_1 in e.tags), None)
+    if shown is not None:
+        raise DataError(
+            f"The row {shown.id} has the `cop` 4 of 4 options, so this file of MedMCQA counts them from 1, as the "
+            "original JSON does, and every gold would be read one letter too high: take the copy of "
+            "openlifescienceai/medmcqa on the Hub, which counts from 0, or take 1 from every `cop`."
+        )
+    return list(examples)
 
 
 def pubmedqa(row: Any, name: str, pictures: Pictures) -> Example:
@@ -112,7 +125,10 @@ MEDICAL = (
             of_training_set(medqa.to_example, prompts.MULTIPLE_CHOICE, {"choices": 4}),
             Hub("GBaker/MedQA-USMLE-4-options", split="test"),
             "https://huggingface.co/datasets/GBaker/MedQA-USMLE-4-options",
-            files=("phrases_no_exclude_test.jsonl", "**/4_options/phrases_no_exclude_test.jsonl"),
+            files=(
+                "phrases_no_exclude_test.jsonl",
+                *(f"{folder}/4_options/phrases_no_exclude_test.jsonl" for folder in _MEDQA_US),
+            ),
         ),
         published=(
             Published(BASE, 56.3, "greedy", f"{PAPER}, figure 1"),
@@ -133,7 +149,7 @@ MEDICAL = (
             # The repository itself is a loading script, which nothing runs any more; this is the Hub's own conversion.
             Hub("bigbio/med_qa", raw="med_qa_en_source/test", revision="refs/convert/parquet"),
             "https://github.com/jind11/MedQA",
-            files=("med_qa_en_source/test/*.parquet", "**/US/test.jsonl"),
+            files=("med_qa_en_source/test/*.parquet", *(f"{folder}/test.jsonl" for folder in _MEDQA_US)),
         ),
         published=(
             Published(BASE, 49.3, "avg@5, no chain of thought", f"{PAPER}, table 1"),
@@ -201,9 +217,11 @@ MEDICAL = (
             Hub("openlifescienceai/medmcqa", split="validation"),
             "https://huggingface.co/datasets/openlifescienceai/medmcqa",
             files=("data/validation-*.parquet",),
+            choose=counted_from_0,
         ),
         note="The validation split: the test split has no golds. `cop` counts from 0, as in the copy of "
-        "openlifescienceai on the Hub; the original JSON and other copies count from 1.",
+        "openlifescienceai on the Hub; the original JSON and other copies count from 1, and are refused as a whole as "
+        "soon as one row has the `cop` 4.",
     ),
     Benchmark(
         "pubmedqa",

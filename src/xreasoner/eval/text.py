@@ -148,7 +148,7 @@ TEXT = (
             of_training_set(gsm8k.to_example),
             Hub("openai/gsm8k", ("main",), split="test"),
             "https://github.com/openai/grade-school-math",
-            files=("main/test-*.parquet", "test-*.parquet"),
+            files=("main/test-*.parquet", "test-*.parquet", "grade_school_math/data/test.jsonl"),
         ),
         published=(
             Published(BASE, 84.9, "greedy", f"{PAPER}, figure 1"),
@@ -200,7 +200,10 @@ TEXT = (
         "Other copies have errors: a gold 480 that should be 197, or the answer in the problem.",
     ),
     _aime(
-        "aime25", Hub("math-ai/aime25", split="test"), ("aime2025-*.jsonl", "data/*.parquet"), "Both papers, I and II."
+        "aime25",
+        Hub("math-ai/aime25", split="test"),
+        ("data/test-*.parquet", "aime2025-*.jsonl", "data/train-*.parquet"),
+        "Both papers, I and II.",
     ),
     Benchmark(
         "gpqa-diamond",
