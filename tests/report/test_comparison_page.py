@@ -162,6 +162,55 @@ def test_controls_of_options_and_questions(tmp_path: Path) -> None:
     assert control_tables.reliance(c).lines == ()
 
 
+def test_chance_is_of_the_questions_that_have_options(tmp_path: Path) -> None:
+    free = {"options": [], "verifier": "exact"}
+
+    def rows(right: int):
+        return [row(f"q{i}", i < right) for i in range(4)] + [row(f"f{i}", True, **free) for i in range(2)]
+
+    folders = [write_evaluation(tmp_path / i, rows(n), image=i) for i, n in (("real", 4), ("none", 2))]
+    by_name = {line.name: line.entries[0] for line in control_tables.controls(compare(folders)).lines}
+    assert (by_name["Chance"].text, by_name["Chance"].lines) == ("25.0", ("4 of 6 questions have options",))
+    # Of the four 2 are right: (0.5 - 0.25) / 0.75; the free answers, all right, are in the accuracy alone.
+    assert by_name["No picture"].text == "66.7"
+    assert by_name["No picture"].lines == ("beyond chance 33.3 of the 4 with options", "n 6")
+    only_free = write_evaluation(tmp_path / "free", [row("f", True, **free)], "m/F", image="none")
+    assert control_tables.controls(compare([only_free])).lines[-1].entries[0].text == "no options"
+
+
+@pytest.mark.parametrize(("n", "mark"), [(20, "5.0% unreadable"), (21, "")])
+def test_unreadable_answers_are_told_beside_the_number(tmp_path: Path, n: int, mark: str) -> None:
+    rows = [silent("q0"), *(row(f"q{i}", True) for i in range(1, n))]
+    folders = [write_evaluation(tmp_path / i, rows, image=i) for i in ("real", "blank")]
+    c = compare(folders)
+    assert tables.accuracies(c)[0].lines[0].entries[0].mark == mark
+    real, blank, _ = control_tables.controls(c).lines
+    assert (real.entries[0].mark, blank.entries[0].mark) == (mark, mark)
+    assert ("5.0% unreadable" in Page(page(c, None)).words) == bool(mark)
+    out = io.StringIO()
+    print_comparison(c, Console(file=out, width=80))
+    assert out.getvalue().count("5.0% unreadable") == (3 if mark else 0)
+
+
+def test_controls_alone_have_a_page_and_a_table(tmp_path: Path) -> None:
+    gone = {"tiny": about_of(1, left_out=[{"id": "x9", "reason": "has no gold."}])}
+    none = write_evaluation(tmp_path / "none", [row(f"q{i}", i < 1) for i in range(4)], image="none", about=gone)
+    c = compare([none])
+    out = io.StringIO()
+    print_comparison(c, Console(file=out, width=80))
+    assert "No picture" in out.getvalue()
+    assert "25.0 ± 21.7" in out.getvalue()
+    words = Page(page(c, inline_browser(c))).words
+    assert "Controls of Base" in words
+    assert "x9 has no gold." in words
+    for wrong in ("Nothing has been measured", "No row of a benchmark", "No accuracy has been", "No samples have been"):
+        assert wrong not in words
+    other = write_evaluation(tmp_path / "b", [row("q0", True)], "m/B", image="none", think_budget=1)
+    both = page(compare([none, other]), None)
+    assert "Controls of 2 models" in both
+    assert "Tokens to think: 4,096 (Base); 1 (B)." in both
+
+
 def test_a_model_without_a_benchmark_is_not_measured(tmp_path: Path) -> None:
     other = write_evaluation(tmp_path / "b", [row("x", True, tags={"benchmark": "other"})], "m/B")
     c = compare([tiny(tmp_path / "a", "m/A", 10), other])
@@ -270,6 +319,23 @@ def test_the_terminal_tells_differences_before_the_table(tmp_path: Path) -> None
     # 10 of 40 differ: 1.96 * sqrt(1/4 * 3/4 / 40) = 13.4 points to each side.
     assert "50.0 ± 7.9" in text
     assert "+25.0 [+11.6, +38.4]" in text
+
+
+def test_eighty_columns_cut_no_name_and_hold_three_models(tmp_path: Path) -> None:
+    name = "Mathematics in pictures of many kinds"
+    names = [f"A-Reasoner-7B-Instruct-{i}" for i in range(3)]
+    rows = [row(f"q{i}", i < 10, tags={"benchmark": name}) for i in range(40)]
+    folders = [write_evaluation(tmp_path / m, rows[: 40 - j], f"m/{m}") for j, m in enumerate(names)]
+    folders.append(write_evaluation(tmp_path / "none", rows, f"m/{names[0]}", image="none"))
+    out = io.StringIO()
+    print_comparison(compare(folders), Console(file=out, width=80))
+    text = out.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    for whole in (*names, f"\n {name}", "25.0 ± 6.8", "+0.0 [?]", "on these 38: 26.3 → 26.3", "No picture"):
+        assert whole in text, whole
+    assert text.count("[?] the interval is not known") == 1
+    assert "interval not known]" not in text
 
 
 def test_a_run_shows_its_recipe_too(tmp_path: Path) -> None:

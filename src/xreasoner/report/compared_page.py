@@ -94,9 +94,8 @@ def page(c: Comparison, browser: dict[str, Any] | None, indexes: Sequence[Index]
     """The page as HTML text, with the samples in it (`browser`) or linked from it (`indexes`)."""
     accuracies = tables.accuracies(c)
     style, script = own_file("style.css") + own_file("print.css"), own_file("filter.js") if browser else ""
-    places = c.places()
-    names = list(dict.fromkeys(p.name for p in places))
-    left_out = [(name, rows[:LEFT_OUT_SHOWN], len(rows)) for name in names if (rows := c.left_out(name))]
+    names = [name for name in c.names if "missing" not in c.about(name)]
+    left_out = [(name, rows[:LEFT_OUT_SHOWN], len(rows)) for name in c.names if (rows := c.left_out(name))]
     return (
         environment()
         .get_template("comparison.html")
@@ -139,6 +138,8 @@ def page(c: Comparison, browser: dict[str, Any] | None, indexes: Sequence[Index]
 def headline(c: Comparison) -> str:
     """What is compared, in a few words."""
     models, benchmarks = len(c.columns), len({p.name for p in c.places()})
+    if c.only_controls:
+        return f"Controls of {c.columns[0].label if models == 1 else f'{models} models'}"
     if not models or not benchmarks:
         return "Nothing has been measured yet"
     counted = f"{benchmarks} benchmark{'s' if benchmarks != 1 else ''}"

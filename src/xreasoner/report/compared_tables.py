@@ -15,6 +15,7 @@ from xreasoner.report.protocol import same_way, way
 from xreasoner.report.rundata import finite
 
 SHOWN = 3  # published numbers of a benchmark that stand in the table
+UNREADABLE = 0.05  # of the answers: from there on the number says so
 UNMEASURED, UNLISTED = "not measured", "not in the list"
 
 
@@ -30,6 +31,7 @@ class Entry:
     apart: str = ""
     faint: bool = False  # words that stand for a number
     more: tuple[str, ...] = ()
+    mark: str = ""  # what a reader has to know before believing the number
     judged: bool = False  # there is a difference that could be called clear
 
 
@@ -81,7 +83,7 @@ def _accuracy(c: Comparison, view: View, place: Place) -> Entry:
     if got is None:
         return missing(view, place)
     if view.column is c.columns[0]:
-        return Entry(percent(got.value), error(got.stderr), lines=(size_words(got),))
+        return Entry(percent(got.value), error(got.stderr), lines=(size_words(got),), mark=unreadable(view, place))
     found, base = c.difference(view, place), c.base(view).accuracy(place)
     return Entry(
         percent(got.value),
@@ -90,7 +92,14 @@ def _accuracy(c: Comparison, view: View, place: Place) -> Entry:
         size_lines(got, found, base),
         difference_words(found) if base else f"{c.columns[0].label} {UNMEASURED}",
         judged=found is not None and found.judged,
+        mark=unreadable(view, place),
     )
+
+
+def unreadable(view: View, place: Place, control: str = "real") -> str:
+    """A word on the answers of which nothing could be read, where they are many; an accuracy counts them as wrong."""
+    ends = figures.endings(view.questions(place, control))
+    return f"{percent(ends.no_answer)}% unreadable" if ends and ends.no_answer >= UNREADABLE else ""
 
 
 def difference_words(found: Difference | None) -> str:

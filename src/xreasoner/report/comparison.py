@@ -102,8 +102,19 @@ class Comparison:
 
     @property
     def settings(self) -> dict[str, Mapping[str, str]]:
-        """By column, of those that were measured on real pictures: controls are compared apart."""
-        return {c.label: c.settings for c in self.columns if "real" in c.parts}
+        """By column, of those that were measured on real pictures (controls are compared apart), if there are any."""
+        return {c.label: c.settings for c in self.columns if "real" in c.parts or self.only_controls}
+
+    @property
+    def only_controls(self) -> bool:
+        """Whether all that was measured are controls."""
+        return not self.places() and any(self.places(control) for control in CONTROLS)
+
+    @property
+    def names(self) -> list[str]:
+        """The benchmarks that were measured, under whatever control, and those that evaluations tell of besides."""
+        measured = [p.name for control in ("real", *CONTROLS) for p in self.places(control)]
+        return list(dict.fromkeys((*measured, *(name for e in self.evaluations for name in e.about))))
 
     def own_differences(self) -> list[str]:
         """In what the columns were measured differently."""
@@ -183,11 +194,12 @@ def compare(folders: Sequence[Path], without: Without | None = None) -> Comparis
     found = [one for path in once for one in read_folder(path, notes)]
     made = columns(found)
     made.sort(key=lambda c: "real" not in c.parts)
+    blind = not any(one.control == "real" for one in found)
     notes += [
         f"{one.label}: {name} was not asked: {why}"
         for one in found
         for name, told in one.about.items()
-        if one.control == "real" and (why := told.get("missing"))
+        if (one.control == "real" or blind) and (why := told.get("missing"))
     ]
     if not made:
         notes.append("No evaluation has finished yet, so there are no accuracies.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xreasoner.report import figures
-from xreasoner.report.answers import Place
+from xreasoner.report.answers import Place, Questions
 from xreasoner.report.compared_tables import (
     UNMEASURED,
     Entry,
@@ -14,6 +14,7 @@ from xreasoner.report.compared_tables import (
     missing,
     size_lines,
     titled,
+    unreadable,
 )
 from xreasoner.report.comparison import CONTROLS, Comparison, View
 from xreasoner.report.figures import Figure
@@ -37,8 +38,12 @@ def _chance(view: View, place: Place) -> Entry:
     asked = next((q for control in ("real", *CONTROLS) if (q := view.questions(place, control))), None)
     if asked is None:
         return missing(view, place)
-    by_chance = figures.chance(asked)
-    return Entry("no options", faint=True) if by_chance is None else Entry(percent(by_chance))
+    some = figures.with_options(asked)
+    by_chance = figures.chance(some)
+    if by_chance is None:
+        return Entry("no options", faint=True)
+    words = f"{len(some):,} of {len(asked):,} questions have options"
+    return Entry(percent(by_chance), lines=(words,) if len(some) < len(asked) else ())
 
 
 def controlled(c: Comparison) -> list[Place]:
@@ -48,9 +53,9 @@ def controlled(c: Comparison) -> list[Place]:
 
 def _real(view: View, place: Place) -> Entry:
     got = view.accuracy(place)
-    return (
-        missing(view, place) if got is None else Entry(percent(got.value), error(got.stderr), lines=(f"n {got.n:,}",))
-    )
+    if got is None:
+        return missing(view, place)
+    return Entry(percent(got.value), error(got.stderr), lines=(f"n {got.n:,}",), mark=unreadable(view, place))
 
 
 def _control(view: View, place: Place, control: str) -> Entry:
@@ -59,12 +64,19 @@ def _control(view: View, place: Place, control: str) -> Entry:
         return missing(view, place)
     found = figures.difference(questions, view.questions(place))
     apart = f"{difference_words(found)} to real" if found else "no real answers to the same questions"
-    lines = []
-    beyond = figures.beyond_chance(got.value, None if control == "question-only" else figures.chance(questions))
-    if beyond is not None:
-        lines.append(f"beyond chance {percent(beyond)}")
-    lines += size_lines(got, found, view.accuracy(place))
-    return Entry(percent(got.value), error(got.stderr), "", tuple(lines), apart)
+    lines = (*_beyond(questions, control), *size_lines(got, found, view.accuracy(place)))
+    return Entry(percent(got.value), error(got.stderr), "", lines, apart, mark=unreadable(view, place, control))
+
+
+def _beyond(questions: Questions, control: str) -> tuple[str, ...]:
+    """What lies beyond chance, over the questions that have options alone."""
+    some = figures.with_options(questions)
+    got = figures.average(some)
+    beyond = figures.beyond_chance(got.value, figures.chance(some)) if got and control != "question-only" else None
+    if beyond is None:
+        return ()
+    which = f" of the {len(some):,} with options" if len(some) < len(questions) else ""
+    return (f"beyond chance {percent(beyond)}{which}",)
 
 
 def reliance(c: Comparison) -> Grid:

@@ -15,7 +15,7 @@ from itertools import pairwise
 from xreasoner.report.answers import Answer, Questions
 from xreasoner.report.rundata import finite
 from xreasoner.report.tables import ENOUGH
-from xreasoner.stats import maj_at_k, mean_and_stderr, paired_difference
+from xreasoner.stats import equal_shares, maj_at_k, mean_and_stderr, paired_difference
 
 Z = 1.96  # standard errors to each side that hold 95% of a normal distribution
 
@@ -74,11 +74,12 @@ class Endings:
 
 
 def average(questions: Questions) -> Figure | None:
-    """avg@k: the share of right answers, over all samples of all questions; None without questions."""
+    """avg@k: the mean over all questions of the share of their samples that is right; None without questions."""
     answers = [a for group in questions.values() for a in group]
     if not answers:
         return None
-    mean, stderr = mean_and_stderr([float(a.right) for a in answers], [a.cluster for a in answers])
+    shares = equal_shares([i for i, group in questions.items() for _ in group])
+    mean, stderr = mean_and_stderr([float(a.right) for a in answers], [a.cluster for a in answers], shares)
     return Figure(mean, stderr, len(questions), most_samples(questions))
 
 
@@ -171,6 +172,11 @@ def chance(questions: Questions) -> float | None:
     """What picking an option at random gives; None where a question has no options."""
     options = [group[0].options for group in questions.values()]
     return math.fsum(1 / n for n in options) / len(options) if options and all(options) else None
+
+
+def with_options(questions: Questions) -> Questions:
+    """The questions of which a choice among options is asked."""
+    return {i: group for i, group in questions.items() if group[0].options}
 
 
 def beyond_chance(accuracy: float, by_chance: float | None) -> float | None:

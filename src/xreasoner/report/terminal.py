@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from xreasoner.report.compared_tables import accuracies
+from xreasoner.report import compared_tables as compared
+from xreasoner.report import control_tables
+from xreasoner.report.compared_tables import Entry, Grid
 from xreasoner.report.comparison import Comparison
 from xreasoner.report.findings import findings
 from xreasoner.report.formats import (
@@ -18,6 +21,7 @@ from xreasoner.report.formats import (
     distance,
     duration,
     error,
+    interval,
     kind_title,
     label,
     listed,
@@ -28,6 +32,8 @@ from xreasoner.report.rundata import RunData
 from xreasoner.report.seeds import merged
 from xreasoner.report.tables import controls, difference, named_steps, score, steps_measured
 from xreasoner.report.views import Table as Content
+
+_UNKNOWN = "[?]"  # an interval that is not known; what it means stands under the tables
 
 
 def print_summary(run: RunData, console: Console) -> None:
@@ -71,7 +77,7 @@ def _plain(title: str, content: Content) -> Table:
 
 
 def print_comparison(c: Comparison, console: Console) -> None:
-    """Prints benchmarks by models with errors and differences, after what has to be said of them."""
+    """Prints benchmarks by models with errors and differences, after what has to be said of them; then controls."""
     for sentence in c.notes:
         console.print(Text(clean(f"· {sentence}")))
     differences = c.own_differences()
@@ -79,21 +85,61 @@ def print_comparison(c: Comparison, console: Console) -> None:
         console.print(Text("These columns were not measured in the same way:", style="bold"))
         for sentence in differences:
             console.print(Text(clean(f"· {sentence}")))
-    for grid in accuracies(c):
-        table = _table(f"{grid.title}: accuracy in percent ± standard error, differences in points [95%]")
-        table.add_column("")
-        heads = grid.heads[: len(c.views)]  # what others have published stands on the page
-        for head in heads:
-            table.add_column(Text(clean(head)), justify="right")
-        for line in grid.lines:
-            shown = line.entries[: len(heads)]
-            _row(
-                table,
-                line.name,
-                ["\n".join(filter(None, (f"{e.text} {e.error}".strip(), e.apart, *e.lines))) for e in shown],
-            )
+    shown = [(grid, "differences") for grid in compared.accuracies(c)]
+    blind = control_tables.controls(c)
+    shown += [(blind, "differences to real pictures")] if blind.lines else []
+    heads = len(c.views)  # what others have published stands on the page
+    for grid, apart in shown:
         console.print()
-        console.print(table)
+        title = f"{grid.title}: accuracy in percent ± standard error, {apart} in points [95%]"
+        console.print(Text(title, style="bold"))
+        beside = _beside(grid, heads)
+        fits = Measurement.get(console, console.options, beside).maximum <= console.width
+        console.print(beside if fits or heads == 1 else _stacked(grid, heads))
+    if any(interval(None) in entry.apart for grid, _ in shown for line in grid.lines for entry in line.entries):
+        console.print(
+            f"{_UNKNOWN} the interval is not known: all differences are alike, or of one cluster", markup=False
+        )
+
+
+def _beside(grid: Grid, heads: int) -> Table:
+    """A column for each of the first `heads`."""
+    table = _folding(["", *grid.heads[:heads]])
+    group = ""
+    for line in grid.lines:
+        if line.group != group:
+            group = line.group
+            table.add_section()
+            _row(table, group, [])
+        values = [
+            filter(None, (f"{e.text} {e.error}".strip(), e.mark, _apart(e), *e.lines)) for e in line.entries[:heads]
+        ]
+        _row(table, f"  {line.name}" if group else line.name, ["\n".join(v) for v in values])
+    return table
+
+
+def _stacked(grid: Grid, heads: int) -> Table:
+    """The same for narrow terminals: the columns of a line stand under each other."""
+    table = _folding(["", "accuracy", "difference", "n"])
+    for line in grid.lines:
+        _row(table, f"{line.group}: {line.name}" if line.group else line.name, [])
+        for head, e in zip(grid.heads[:heads], line.entries, strict=False):
+            accuracy = "\n".join(filter(None, (f"{e.text} {e.error}".strip(), e.mark)))
+            _row(table, f"  {head}", [accuracy, _apart(e), "\n".join(e.lines)])
+        table.add_section()
+    return table
+
+
+def _folding(heads: Sequence[str]) -> Table:
+    """An empty table whose words are folded rather than cut."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for i, head in enumerate(heads):
+        table.add_column(Text(clean(head)), justify="right" if i else "left", overflow="fold")
+    return table
+
+
+def _apart(entry: Entry) -> str:
+    return entry.apart.replace(interval(None), _UNKNOWN)
 
 
 def _accuracies(run: RunData) -> list[Table]:
