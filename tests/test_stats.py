@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xreasoner.stats import avg_at_k, maj_at_k, mean_and_stderr, paired_difference, pass_at_k, wilson_interval
+from xreasoner.stats import (
+    avg_at_k,
+    equal_shares,
+    maj_at_k,
+    mean_and_stderr,
+    paired_difference,
+    pass_at_k,
+    wilson_interval,
+)
 
 
 def test_bernoulli_is_the_special_case():
@@ -29,6 +37,26 @@ def test_repeating_every_question_does_not_shrink_the_error():
     values = [1, 0, 0, 1, 1]
     once = mean_and_stderr(values)
     assert mean_and_stderr(values * 3, [0, 1, 2, 3, 4] * 3) == pytest.approx(once)
+
+
+def test_weights_by_hand():
+    # (2 * 1 + 0 + 1) / 4 = 3/4; deviations 2/4, -3/4, 1/4: sqrt(14) / 4 / 4
+    assert mean_and_stderr([1, 0, 1], None, [2, 1, 1]) == (0.75, pytest.approx(math.sqrt(14) / 16))
+    with pytest.raises(ValueError, match="one weight per value"):
+        mean_and_stderr([1, 0], None, [1])
+
+
+def test_equal_shares():
+    assert equal_shares(["a", "b", "b", "b", "c", "c"]) == [3.0, 1.0, 1.0, 1.0, 1.5, 1.5]
+    assert equal_shares([]) == []
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1))
+def test_equal_shares_of_equally_many_answers_change_nothing(groups):
+    values = [float(right) for group in groups for right in group]
+    ids = [i for i, group in enumerate(groups) for _ in group]
+    weighted, plain = mean_and_stderr(values, ids, equal_shares(ids)), mean_and_stderr(values, ids)
+    assert repr(weighted) == repr(plain)  # to the last bit, nan included
 
 
 def test_one_cluster_has_no_known_spread():

@@ -7,27 +7,46 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 
 
-def mean_and_stderr(values: Sequence[float], clusters: Sequence[Hashable] | None = None) -> tuple[float, float]:
+def mean_and_stderr(
+    values: Sequence[float], clusters: Sequence[Hashable] | None = None, weights: Sequence[float] | None = None
+) -> tuple[float, float]:
     """Mean of `values` [N] and its standard error, in the units of the values.
 
     Values of one cluster (the samples of one question, the questions on one image) may depend on each other: the
     deviations are summed within each cluster before they are squared (cluster-robust error without small-sample
     factor; arXiv 2411.00640, section 2.2). Without `clusters` [N] every value is its own; for zeros and ones that is
     exactly the Bernoulli error sqrt(p (1 - p) / N). It is 0 where all values agree (see `wilson_interval`) and nan
-    where there is only one cluster, whose spread nobody can know. ValueError for no values or unequal lengths.
+    where there is only one cluster, whose spread nobody can know. Without `weights` [N], which are positive, all values
+    weigh the same. ValueError for no values or unequal lengths.
     """
     if not values:
         raise ValueError("A mean needs at least one value.")
+    if weights is not None and len(weights) != len(values):
+        raise ValueError(f"Give one weight per value: there are {len(values)} values and {len(weights)} weights.")
     keys: Sequence[Hashable] = range(len(values)) if clusters is None else clusters
     if len(keys) != len(values):
         raise ValueError(f"Give one cluster per value: there are {len(values)} values and {len(keys)} clusters.")
-    mean = math.fsum(values) / len(values)
+    each = weights or [1.0] * len(values)
+    total = math.fsum(each)
+    mean = math.fsum(weight * value for weight, value in zip(each, values, strict=True)) / total
     deviations: defaultdict[Hashable, float] = defaultdict(float)
-    for value, key in zip(values, keys, strict=True):
-        deviations[key] += value - mean
+    for value, weight, key in zip(values, each, keys, strict=True):
+        deviations[key] += weight * (value - mean)
     if len(deviations) == 1:
         return mean, math.nan
-    return mean, math.sqrt(math.fsum(d * d for d in deviations.values())) / len(values)
+    return mean, math.sqrt(math.fsum(d * d for d in deviations.values())) / total
+
+
+def equal_shares(questions: Sequence[Hashable]) -> list[float]:
+    """Weights for answers [N] with which every question weighs the same, however often it was answered (a server may
+    have refused it now and then): 1 for those of the question with most answers.
+
+    >>> equal_shares(["q1", "q1", "q2"])
+    [1.0, 1.0, 2.0]
+    """
+    counts = Counter(questions)
+    most = max(counts.values(), default=0)
+    return [most / counts[question] for question in questions]
 
 
 def paired_difference(
@@ -57,8 +76,9 @@ def avg_at_k(correct: Sequence[float]) -> float:
 def maj_at_k(answers: Sequence[str | None], correct: Sequence[bool]) -> float:
     """Whether the majority answer of one question's k samples is right, from 0 to 1.
 
-    All right samples vote together however they are written; wrong ones by their text; None (no readable answer) does
-    not vote. A tie counts as the chance that a fair draw among the leaders is right. No votes: 0.
+    All right samples vote together however they are written; wrong ones by `answers`, which must be alike where they
+    say the same (verify.choice.vote), or the right ones win too often; None (no readable answer) does not vote. A tie
+    counts as the chance that a fair draw among the leaders is right. No votes: 0.
     """
     if not answers or len(answers) != len(correct):
         raise ValueError(

@@ -1,8 +1,11 @@
+import json
 import math
 
 import pytest
 
 from xreasoner.eval.cells import best_constant, make_cells, to_row
+from xreasoner.report import figures
+from xreasoner.report.answers import read_answers
 from xreasoner.types import Example, Image, Message
 
 
@@ -60,6 +63,19 @@ def test_epochs_of_a_question_are_one_cluster_and_one_question():
     assert (cell["n"], cell["accuracy"], cell["stderr"]) == (2, 0.5, pytest.approx(math.sqrt(2) / 4))
 
 
+def test_a_question_that_was_refused_now_and_then_weighs_like_the_others(tmp_path):
+    """Twice right, three times refused, and five times wrong: half of the questions, not 2 of 7 answers."""
+    more = {"verifier": "number"}
+    rows = [row(0, epoch=e, **more) for e in (1, 2)] + [row(1, "wrong", epoch=e, **more) for e in (1, 2, 3, 4, 5)]
+    [cell] = make_cells(rows, "rl", "real", [rows[0]["tags"]] * 3)
+    # Deviations 1/2 and -1/2 of two questions: sqrt(1/2) / 2.
+    assert (cell["accuracy"], cell["stderr"]) == (pytest.approx(0.5), pytest.approx(math.sqrt(0.5) / 2))
+    (tmp_path / "samples.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    [questions] = read_answers(tmp_path / "samples.jsonl", (), []).values()
+    told = figures.average(questions)
+    assert (told.value, told.stderr) == (cell["accuracy"], cell["stderr"])
+
+
 def test_majority_and_pass_over_epochs():
     """Three answers each: right by majority though written in three ways; wrong by majority; right once."""
     options = ["Yes", "No", "Maybe"]
@@ -74,6 +90,31 @@ def test_majority_and_pass_over_epochs():
     assert cell["majority"] == pytest.approx((1 + 0 + 1 / 3) / 3)  # of three different answers each leads as much
     assert cell["any_right"] == 1
     assert cell["chance"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("verifier", "options", "said", "majority"),
+    [
+        ("number", None, ["7", "7.0", "$7"], 0),
+        ("number-2dp", None, ["7", "7.001", "6.999"], 0),
+        ("math", None, ["\\frac{1}{2}", "0.5", "1/2"], 0),
+        ("math", None, ["5x", "5", "6"], 1),
+        ("exact", None, ["7", "7.0", "6"], 1),
+        ("choice", None, ["B", "(B)", "B: 5"], 0),  # its options are in the picture
+        ("choice", ["red", "blue", "green"], ["B", "blue", "B: blue"], 0),
+        ("phrase", ["red", "blue", "green"], ["blue", "Blue.", "BLUE"], 0),
+        ("phrase", ["red", "blue", "green"], ["B", "blue", "(b)"], 1),  # the question alone: no option's letter counts
+    ],
+)
+def test_wrong_answers_vote_by_what_they_say(tmp_path, verifier, options, said, majority):
+    """Three wrong answers against two right ones; the report counts as the cells do."""
+    said = [*((text, "wrong") for text in said), ("C", "correct"), ("C", "correct")]
+    more = {"verifier": verifier, **({"options": options} if options else {})}
+    rows = [row(0, outcome, epoch=e, extracted=text, **more) for e, (text, outcome) in enumerate(said, 1)]
+    [cell] = make_cells(rows, "rl", "real")
+    (tmp_path / "samples.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    [questions] = read_answers(tmp_path / "samples.jsonl", (), []).values()
+    assert cell["majority"] == figures.majority(questions).value == majority
 
 
 def test_a_part_of_a_benchmark_has_a_cell_of_its_own():

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from xreasoner.config import ImageControl
-from xreasoner.stats import maj_at_k, mean_and_stderr
+from xreasoner.stats import equal_shares, maj_at_k, mean_and_stderr
 from xreasoner.types import Example
 from xreasoner.verify.choice import vote
 
@@ -77,11 +77,12 @@ def make_cells(
     (no names: for its own). `refused` are the tags of questions that a server refused, one for each time; they are
     counted, and in no other number.
 
-    n counts questions, not epochs; accuracy (avg@k over k epochs), rates and mean_tokens are means over all answers;
-    rates are fractions. `majority` and `any_right` are maj@k and pass@k, None for one epoch. `chance` is what picking
-    an option at random gives, None where some question shows no options. Answers that the verifier failed on are not
-    counted as correct, and their share is told apart. Standard errors are clustered by the tag `cluster` over all
-    epochs; None where a cell holds one cluster, whose spread nobody can know.
+    n counts questions, not epochs; accuracy (avg@k over k epochs) is the mean over questions of the share of their
+    answers that is right; rates and mean_tokens are means over all answers; rates are fractions. `majority` and
+    `any_right` are maj@k and pass@k, None for one epoch. `chance` is what picking an option at random gives, None where
+    some question shows no options. Answers that the verifier failed on are not counted as correct, and their share is
+    told apart. Standard errors are clustered by the tag `cluster` over all epochs; None where a cell holds one cluster,
+    whose spread nobody can know.
     """
     groups: defaultdict[_Place, list[Row]] = defaultdict(list)
     for row in rows:
@@ -116,7 +117,8 @@ def _places(tags: Mapping[str, str], names: Collection[str]) -> list[_Place]:
 
 def _measured(group: Sequence[Row]) -> dict[str, Any]:
     clusters = [row["tags"].get("cluster", row["id"]) for row in group]
-    accuracy, stderr = mean_and_stderr([float(row["outcome"] == "correct") for row in group], clusters)
+    right = [float(row["outcome"] == "correct") for row in group]
+    accuracy, stderr = mean_and_stderr(right, clusters, equal_shares([row["id"] for row in group]))
     chances = [len(row.get("options") or ()) if row.get("verifier") == "choice" else 0 for row in group]
     by_question: dict[str, list[Row]] = {}
     for row in group:
@@ -151,7 +153,8 @@ def _vote(row: Row) -> str | None:
     """What an answer votes for, None where nothing was read."""
     if row["extracted"] is None or row["outcome"] == "no_answer":
         return None
-    return vote(str(row["extracted"]), row.get("options") or () if row.get("verifier") == "choice" else ())
+    verifier = str(row.get("verifier"))
+    return vote(str(row["extracted"]), row.get("options") or () if verifier == "choice" else (), verifier)
 
 
 def _known(stderr: float) -> float | None:

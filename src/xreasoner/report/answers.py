@@ -154,7 +154,8 @@ def _read(row: Mapping[str, Any], options: Sequence[str]) -> str | None:
     """What an answer says, by the same rule as that by which the cells count votes; None where nothing was read."""
     if row.get("extracted") is None or row.get("outcome") == "no_answer":
         return None
-    return sys.intern(vote(str(row["extracted"]), options if row.get("verifier") == "choice" else ()))
+    verifier = str(row.get("verifier"))
+    return sys.intern(vote(str(row["extracted"]), options if verifier == "choice" else (), verifier))
 
 
 def _places(tags: Mapping[str, Any], names: Collection[str]) -> list[Place]:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 
 from xreasoner.verify.doubts import DENIAL, LETTERS, LETTERS_WITHOUT_OPTIONS, doubted, second_thoughts
 from xreasoner.verify.extract import unwrapped
-from xreasoner.verify.numbers import undelimited
+from xreasoner.verify.numbers import Number, read_number, undelimited
 from xreasoner.verify.optiontexts import contained, folding, normalise_option
+from xreasoner.verify.units import known_unit
 
 _LONGEST_VOTE = 1000  # of an answer that names no option
+_ROUNDS = re.compile(r".*-(\d)dp")  # verifiers that round to so many decimals
 
 _CHINESE = str.maketrans("。：（）【】，、；！．？", ".:()[],,;!.?")  # punctuation, of which only its meaning counts
 # An answer that starts with a lone letter: "B", "(b)", "- **B**", "Option B", "I choose B", "The answer is B.",
@@ -108,15 +110,31 @@ def same_choice(answer: str, gold: str, options: Sequence[str] = ()) -> tuple[bo
     return fold(options[index]) == fold(options[gold_index]), how
 
 
-def vote(answer: str, options: Sequence[str] = ()) -> str:
-    """What an answer says, so that two which say the same vote alike: the option that it names, however it is written,
-    else its first 1,000 characters. Without `options` it is a free answer, and never a letter.
+def vote(answer: str, options: Sequence[str] = (), verifier: str = "") -> str:
+    """What an answer says, so that two which say the same vote alike, be they right or wrong: the option that it names,
+    by letter or by text; a number by its value, whatever its unit, rounded where the verifier rounds; else its first
+    1,000 characters. Without `options`, and unless `verifier` is "choice", it is a free answer, and never a letter.
 
     >>> vote("The answer is B.", ("Yes", "No")), vote("no", ("Yes", "No")), vote(" B. ")
     ('option 1', 'option 1', 'b')
+    >>> vote("$7.0"), vote("(B)", verifier="choice")
+    ('number 7', 'option 1')
     """
-    index = read_choice(answer, options)[0] if options else None
-    return normalise_option(answer)[:_LONGEST_VOTE] if index is None else f"option {index}"
+    if options or verifier == "choice":
+        index = read_choice(answer, options)[0]
+        if index is not None:
+            return f"option {index}"
+    elif verifier != "exact":
+        number = read_number(unwrapped(answer))
+        if number is not None and not _product(number):
+            rounded = _ROUNDS.fullmatch(verifier)
+            return f"number {round(number.value, int(rounded[1])) if rounded else number.value}"[:_LONGEST_VOTE]
+    return normalise_option(answer)[:_LONGEST_VOTE]
+
+
+def _product(number: Number) -> bool:
+    """Whether what is taken for a unit may be a variable ("5x")."""
+    return number.glued and (len(number.unit) == 1 or not known_unit(number.unit)) and number.unit.isalpha()
 
 
 def _in_range(index: int, texts: Sequence[str]) -> tuple[int | None, str]:
