@@ -283,6 +283,22 @@ def test_the_disputed_baseline_is_told_from_three_sides():
     ]
 
 
+def test_each_number_of_the_models_card_names_who_quotes_it():
+    card = {
+        (name, one.percent): one.source.removeprefix("the model's own card, as whatmodel.sh quotes it")
+        for name, told in PUBLISHED.items()
+        for one in told
+        if "card" in one.source
+    }
+    assert card == {
+        ("mmmu", 58.6): "; a reviewer of the paper names it, too",
+        ("mmmu-pro", 41.0): "",
+        ("mathvista", 68.2): "",
+    }
+
+
 def test_notes_name_what_a_reader_has_to_know():
     assert "does not say which" in BENCHMARKS["mmmu-pro"].note
     assert "training on it is not allowed" in BENCHMARKS["mathvista"].licence
+    assert BENCHMARKS["pathvqa"].licence == "MIT (unverified)"
+    assert not any("Vision-Reasoner-7B" in one.model for told in PUBLISHED.values() for one in told), "no size is told"

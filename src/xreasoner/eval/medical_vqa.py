@@ -168,7 +168,7 @@ MEDICAL_VQA = (
         "pathvqa",
         vqa,
         Hub("flaviagiammarino/path-vqa", split="test"),
-        licence="MIT, by its card",
+        licence="MIT (unverified)",
         note="Its questions and answers were generated automatically.",
         files=_PARQUET,
     ),
