@@ -21,6 +21,7 @@ from xreasoner import config
 from xreasoner.errors import DataError, ModelError, RecipeError, RunError
 from xreasoner.eval import benchmarks
 from xreasoner.eval.benchmark import Benchmark
+from xreasoner.eval.benchmarks import BENCHMARKS
 from xreasoner.evaluation import default_spec, evaluate_model, folder_name, make_folder
 from xreasoner.evaluation.models import Asked, Model, label, pixels
 from xreasoner.evaluation.show import left_out, table
@@ -53,7 +54,13 @@ def test_other_suites_have_the_budgets_of_the_paper(data: Path) -> None:
     (data / "gsm8k").mkdir()
     (data / "gsm8k" / "test.jsonl").write_text("")
     spec = default_spec("gsm8k", 3, 1)
-    assert (spec.think_budget, spec.answer_budget, spec.limit, spec.temperature) == (4096, 1024, 3, 0.0)
+    assert (spec.think_budget, spec.answer_budget, spec.limit, spec.temperature) == (4096, 512, 3, 0.0)
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("x-reasoner*.yaml")), ids=lambda p: p.stem)
+def test_recipes_of_the_paper_evaluate_with_the_budgets_of_the_command(path: Path) -> None:
+    recipe = config.load(path).eval
+    assert {b.budgets for b in BENCHMARKS.values() if b.questions} == {(recipe.think_budget, recipe.answer_budget)}
 
 
 def test_several_epochs_sample() -> None:

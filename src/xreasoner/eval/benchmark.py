@@ -41,7 +41,7 @@ class Benchmark:
     source: str
     control_steps: tuple[str, ...] = ()
     questions: Questions | None = None
-    budgets: tuple[int, int] = (4096, 1024)  # thoughts: paper section 3; the answer's share is our choice
+    budgets: tuple[int, int] = (4096, 512)  # thoughts: paper section 3; the answer's share is our choice, as in recipes
     published: tuple[Published, ...] = ()
     part_of: str = ""
     note: str = ""
