@@ -34,6 +34,33 @@ def controls(c: Comparison) -> Grid:
     return Grid("Controls", tuple(map(head, c.views)), tuple(lines))
 
 
+def compact(c: Comparison) -> Grid:
+    """The same in fewer words, for the terminal: the controls alone, and how far from real they are."""
+    lines = []
+    names = [place.name for place in controlled(c)]
+    for place in controlled(c):
+        group = place.name if names.count(place.name) == 1 else titled(place)
+        for control in CONTROLS:
+            if any(v.accuracy(place, control) for v in c.views):
+                entries = tuple(_short(v, place, control) for v in c.views)
+                lines.append(Line(label(control), entries, group))
+    return Grid("Controls", tuple(map(head, c.views)), tuple(lines))
+
+
+def _short(view: View, place: Place, control: str) -> Entry:
+    got = view.accuracy(place, control)
+    if got is None:
+        return missing(view, place)
+    found = figures.difference(view.questions(place, control), view.questions(place))
+    return Entry(
+        percent(got.value),
+        error(got.stderr),
+        lines=size_lines(got, found, view.accuracy(place)),
+        apart=difference_words(found) if found else "",
+        mark=unreadable(view, place, control),
+    )
+
+
 def _chance(view: View, place: Place) -> Entry:
     asked = next((q for control in ("real", *CONTROLS) if (q := view.questions(place, control))), None)
     if asked is None:

@@ -33,6 +33,8 @@ from xreasoner.report.seeds import merged
 from xreasoner.report.tables import controls, difference, named_steps, score, steps_measured
 from xreasoner.report.views import Table as Content
 
+_NAME = 24  # characters of a name in one line, where a table is too wide
+_SIZE = 18  # and of what is said of n, there
 _UNKNOWN = "[?]"  # an interval that is not known; what it means stands under the tables
 
 
@@ -86,25 +88,33 @@ def print_comparison(c: Comparison, console: Console) -> None:
         for sentence in differences:
             console.print(Text(clean(f"· {sentence}")))
     shown = [(grid, "differences") for grid in compared.accuracies(c)]
-    blind = control_tables.controls(c)
-    shown += [(blind, "differences to real pictures")] if blind.lines else []
+    blind = control_tables.compact(c)
+    shown += [(blind, "differences to the real pictures")] if blind.lines else []
     heads = len(c.views)  # what others have published stands on the page
     for grid, apart in shown:
         console.print()
         title = f"{grid.title}: accuracy in percent ± standard error, {apart} in points [95%]"
         console.print(Text(title, style="bold"))
-        beside = _beside(grid, heads)
-        fits = Measurement.get(console, console.options, beside).maximum <= console.width
-        console.print(beside if fits or heads == 1 else _stacked(grid, heads))
+        console.print(_fitting(grid, heads, console))
     if any(interval(None) in entry.apart for grid, _ in shown for line in grid.lines for entry in line.entries):
         console.print(
             f"{_UNKNOWN} the interval is not known: all differences are alike, or of one cluster", markup=False
         )
 
 
-def _beside(grid: Grid, heads: int) -> Table:
+def _fitting(grid: Grid, heads: int, console: Console) -> Table:
+    """The columns beside each other where that fits, with long names in several lines if need be; else stacked."""
+    wide = console.options.update(max_width=10_000)
+    for table in (_beside(grid, heads), _beside(grid, heads, _NAME)):
+        if heads == 1 or Measurement.get(console, wide, table).maximum <= console.width:
+            return table
+    return _stacked(grid, heads)
+
+
+def _beside(grid: Grid, heads: int, name_width: int | None = None) -> Table:
     """A column for each of the first `heads`."""
     table = _folding(["", *grid.heads[:heads]])
+    table.columns[0].max_width = name_width
     group = ""
     for line in grid.lines:
         if line.group != group:
@@ -121,11 +131,16 @@ def _beside(grid: Grid, heads: int) -> Table:
 def _stacked(grid: Grid, heads: int) -> Table:
     """The same for narrow terminals: the columns of a line stand under each other."""
     table = _folding(["", "accuracy", "difference", "n"])
+    table.columns[-1].max_width = _SIZE
+    group = ""
     for line in grid.lines:
-        _row(table, f"{line.group}: {line.name}" if line.group else line.name, [])
+        if line.group != group:
+            group = line.group
+            _row(table, group, [])
+        _row(table, f" {line.name}" if group else line.name, [])
         for head, e in zip(grid.heads[:heads], line.entries, strict=False):
             accuracy = "\n".join(filter(None, (f"{e.text} {e.error}".strip(), e.mark)))
-            _row(table, f"  {head}", [accuracy, _apart(e), "\n".join(e.lines)])
+            _row(table, f"  {head}", [accuracy, _apart(e), "\n".join(e.lines).replace(": ", ":\n")])
         table.add_section()
     return table
 
