@@ -98,8 +98,9 @@ def _report(runs: list[Path], folder: Path | None = None, each: bool = True, wit
     """The page of `runs` goes into `folder` (see write_report); `each`: every run is printed by itself, too."""
     from rich.console import Console
 
-    from xreasoner.report.evaluations import is_comparison
+    from xreasoner.report.evaluations import check_folders, is_comparison
 
+    check_folders(runs)
     if is_comparison(runs):
         from xreasoner.report.compared_page import report_comparison
 

@@ -393,7 +393,17 @@ def _written(done: subprocess.CompletedProcess[str], path: Path) -> str:
 
 def test_a_folder_that_is_neither_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="neither"):
+        compare([tmp_path])
+    with pytest.raises(RunError, match="missing does not exist: give a folder that `run` or `eval` wrote"):
         compare([tmp_path / "missing"])
+
+
+def test_the_command_tells_a_missing_folder_from_another(tmp_path: Path) -> None:
+    for folder, words in ((tmp_path / "missing", "does not exist"), (tmp_path, "is neither a run folder")):
+        refused = command("report", str(folder))
+        assert refused.returncode == 2
+        assert words in refused.stderr
+        assert "`run` or `eval`" in refused.stderr
 
 
 def test_the_comparison_loads_neither_torch_nor_inspect() -> None:

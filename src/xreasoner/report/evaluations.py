@@ -71,6 +71,21 @@ def is_evaluation(folder: Path) -> bool:
     return not is_run(folder) and any((folder / name).is_file() for name in (EVALUATION, SAMPLES, CELLS))
 
 
+def check_folders(folders: Sequence[Path]) -> None:
+    """
+    Raises:
+        RunError: one of the folders does not exist, or is neither a run's nor an evaluation's.
+    """
+    for folder in folders:
+        if not folder.exists():
+            raise RunError(f"{folder} does not exist: give a folder that `run` or `eval` wrote.")
+        if not is_run(folder) and not is_evaluation(folder):
+            raise RunError(
+                f"{folder} is neither a run folder (it has no recipe.yaml) nor an evaluation's (it has no {EVALUATION})"
+                ": give a folder that `run` or `eval` wrote."
+            )
+
+
 def is_comparison(folders: Sequence[Path]) -> bool:
     """Whether the page of these folders compares benchmarks: one of them is an evaluation's, or the run's cells name
     some."""
@@ -89,13 +104,9 @@ def read_folder(folder: Path, notes: list[str]) -> list[Evaluation]:
     Raises:
         RunError: it is neither.
     """
+    check_folders([folder])
     if is_run(folder):
         return _of_run(folder, notes)
-    if not is_evaluation(folder):
-        raise RunError(
-            f"{folder} is neither a run folder (it has no recipe.yaml) nor an evaluation's (it has no {EVALUATION}): "
-            "give a folder that `run` or `eval` wrote."
-        )
     document = mapping(noted_json(folder / EVALUATION, notes))
     model = str(document.get("model") or folder.resolve().name)
     settings = settings_of(document, mapping(document.get("means")))
