@@ -107,7 +107,7 @@ def test_differences_of_few_questions_are_not_judged_and_not_counted(tmp_path: P
     sizes = {"few": 29}
     a, b = (write_evaluation(tmp_path / f"{m}2", rows({"few": n}, sizes), f"m/{m}") for m, n in (("A", 9), ("B", 29)))
     words = " ".join(Page(page(compare([a, b]), None)).words.split())
-    assert "B against A, on 1 benchmark: on 1 fewer than 30 questions: not judged." in words
+    assert "B against A, on 1 benchmark: fewer than 30 questions in common, so not judged." in words
     assert "by chance alone" not in words
 
 

@@ -38,6 +38,20 @@ def test_dots_stand_at_their_shares_and_are_joined() -> None:
     assert ET.fromstring(svg).get("aria-label") == "Base 20.0 ± 2.0; RL 90.0 ± 1.0 percent; guessing 12.5"
 
 
+def test_dots_that_would_hide_each_other_stand_apart() -> None:
+    def heights(*values: float) -> list[float]:
+        svg = dots([Point(f"m{i}", value, 0.02, i) for i, value in enumerate(values)])
+        return [float(str(dot.get("cy"))) for dot in elements(svg, "circle")]
+
+    assert heights(0.6, 0.6) == [9, 19]
+    assert heights(0.2, 0.6, 0.605) == [14, 9, 19]
+    assert heights(0.6, 0.62) == [14, 14]
+    many = heights(*[0.5] * 6)
+    assert len(set(many)) == 6
+    assert min(many) >= 5
+    assert max(many) <= 28 - 5
+
+
 def test_one_dot_is_joined_to_nothing() -> None:
     assert not elements(dots([Point("Base", 0.2, 0.02, 0)]), "line", "span")
 

@@ -157,12 +157,12 @@ def findings(c: Comparison) -> list[str]:
         few = sum(d.n < ENOUGH for d in found)
         better, worse = (sum(d.verdict == v for d in found) for v in ("better", "worse"))
         unclear = len(found) - few - better - worse
-        told = [f"better on {better}", f"worse on {worse}"] if few < len(found) else []
+        told = [f"better on {better}", f"worse on {worse}"]
         told += [f"on {unclear} the data do not say"] if unclear else []
         told += [f"on {few} fewer than {ENOUGH} questions: not judged"] if few else []
         said.append(
             f"{column.label} against {c.columns[0].label}, on {len(found)} benchmark{'s' if len(found) > 1 else ''}: "
-            f"{listed(told)}."
+            f"{listed(told) if few < len(found) else f'fewer than {ENOUGH} questions in common, so not judged'}."
         )
     return said
 

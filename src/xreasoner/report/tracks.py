@@ -14,6 +14,7 @@ from markupsafe import Markup
 from xreasoner.report.formats import clean, error, percent
 
 _BAR, _ROW = 12, 28  # px: the heights of a bar and of a row of dots
+_NEAR, _APART = 0.02, 10  # shares closer than this would hide each other: their dots stand so many px apart
 _CAP = 6  # px: half the height of the strokes that end an error bar
 
 
@@ -51,14 +52,24 @@ def dots(points: Sequence[Point], guess: float | None = None) -> Markup:
         parts.append(_stroke("guess", guess, 0, guess, _ROW))
     if len(points) > 1:
         parts.append(_stroke(f"span tone{points[-1].tone}", points[0].value, middle, points[-1].value, middle))
-    for point in points:
-        dot = Markup('<circle class="tone{}" cx="{}" cy="{}" r="5"><title>{}</title></circle>')
+    for point, height in zip(points, _heights(points), strict=True):
+        dot = Markup('<circle class="tone{}" cx="{}" cy="{:g}" r="5"><title>{}</title></circle>')
         parts += [
-            _whisker(point, middle, _CAP + 2),
-            dot.format(point.tone, _at(point.value), middle, clean(point.words)),
+            _whisker(point, height, _CAP + 2),
+            dot.format(point.tone, _at(point.value), height, clean(point.words)),
         ]
     said = "; ".join(point.words for point in points)
     return _svg("dots", _ROW, f"{said} percent" + (f"; guessing {percent(guess)}" if guess is not None else ""), parts)
+
+
+def _heights(points: Sequence[Point]) -> list[float]:
+    """Where dots stand in px from the top: in the middle, or one above the other around it where they are near."""
+    heights = []
+    for i, point in enumerate(points):
+        near = [j for j, other in enumerate(points) if abs(other.value - point.value) < _NEAR]
+        step = min(_APART, (_ROW - 12) / max(len(near) - 1, 1))  # 12: a dot, and a px around it
+        heights.append(_ROW / 2 + (near.index(i) - (len(near) - 1) / 2) * step)
+    return heights
 
 
 def scale() -> Markup:
