@@ -9,6 +9,8 @@ from fixture_multimodal import MULTIMODAL, vista
 from fixture_rows import Fixture, png
 from multimodal_reading import asked, judged, read
 
+from xreasoner.eval.benchmarks import BENCHMARKS
+
 
 @pytest.fixture
 def load(tmp_path, monkeypatch):
@@ -93,13 +95,15 @@ def test_mathvision_without_pictures_inside_takes_them_from_the_archive(load):
     assert reasons == ["names the picture 'images/8.jpg', which is not there."]
 
 
-def test_questions_on_one_picture_are_one_cluster(load):
+def test_questions_on_one_picture_are_one_cluster(load, tmp_path):
     rows = [vista(str(n), f"Question {n}?", "3") for n in range(3)]
     rows[2]["decoded_image"] = rows[0]["decoded_image"]
     first, other, same = (
         e.tags["cluster"] for e in load("mathvista", Fixture(rows, (), path="test.parquet"))[0].values()
     )
     assert first == same != other
+    limited = BENCHMARKS["mathvista"].examples("test", tmp_path / "pictures", 3).examples
+    assert [e.tags["cluster"] for e in limited] == [first, other, same], "chosen before pictures are looked at"
 
 
 def test_mathverse_versions_of_a_problem_are_one_cluster(load):
