@@ -206,3 +206,9 @@ def test_questions_on_the_same_pictures_are_one_cluster():
 def test_questions_of_the_same_words_are_one_cluster_whatever_their_options():
     assert cluster("x", "Which  IS it?\n") == cluster("y", "which is it?", options=("c", "d"))
     assert len({cluster("x", "Which is it?"), cluster("x", "Which is it"), cluster("x", "\ud83d")}) == 3
+
+
+def test_a_gold_that_only_its_case_tells_from_others():
+    """Genotypes: "aa" is no "AA"."""
+    assert [letter_of(gold, ("AA", "Aa", "aa")) for gold in ("aa", "Aa", "AA")] == ["C", "B", "A"]
+    assert letter_of("HEPARIN", ("Aspirin", "Heparin")) == "B"

@@ -17,7 +17,7 @@ from xreasoner import prompts
 from xreasoner.data.fates import Unfit, bare_question
 from xreasoner.eval.pictures import Pictures
 from xreasoner.types import Example, Image, Message
-from xreasoner.verify.choice import normalise_option
+from xreasoner.verify.optiontexts import folding
 
 Row = Mapping[str, Any]
 MARK = re.compile(r"<image ?(\d+)>")  # where picture 3 stands in a text
@@ -144,12 +144,13 @@ def letter_of(gold: Any, options: Sequence[str]) -> str:
     if not given:
         raise Unfit("no gold", "has no gold.")
     letters = string.ascii_uppercase[: len(options)]
-    texts = [normalise_option(option) for option in options]
+    fold = folding(options)
+    texts = [fold(option) for option in options]
     bare = given.strip("()[]. ")
     if len(bare) == 1 and bare in letters:
         return bare
-    if normalise_option(given) in texts:
-        return letters[texts.index(normalise_option(given))]
+    if fold(given) in texts:
+        return letters[texts.index(fold(given))]
     raise Unfit("no gold", f"has the gold {given[:40]!r}, which is none of its {len(options)} options.")
 
 
@@ -157,8 +158,9 @@ def letter_agreeing(gold: Any, text: Any, options: Sequence[str]) -> str:
     """`letter_of` a gold whose text a row holds, too. Raises Unfit where that is the text of another option; a text
     that is none of them says nothing."""
     letter = letter_of(gold, options)
-    texts = [normalise_option(option) for option in options]
-    told = normalise_option(text) if isinstance(text, str) else ""
+    fold = folding(options)
+    texts = [fold(option) for option in options]
+    told = fold(text) if isinstance(text, str) else ""
     if told in texts and texts[string.ascii_uppercase.index(letter)] != told:
         raise Unfit("malformed", f"has the gold {letter} at odds with the option that it gives as the answer's text.")
     return letter

@@ -28,7 +28,7 @@ from xreasoner.eval.pictures import Pictures
 from xreasoner.eval.questions import Questions
 from xreasoner.eval.text import BASE, OURS, PAPER
 from xreasoner.types import Example
-from xreasoner.verify.choice import normalise_option
+from xreasoner.verify.optiontexts import folding
 
 _OMNIMEDVQA_ROWS = 1000  # as many as the paper takes
 _DIAGNOSIS_ALONE = re.compile(r"what is the (?:most likely )?diagnosis\s*\??", re.IGNORECASE)
@@ -85,8 +85,9 @@ def omnimedvqa(row: Any, name: str, pictures: Pictures) -> Example:
     if not str(row.get("question_id") or "").strip():
         raise Unfit("malformed", "has no `question_id`, by which the fixed subset is chosen.")
     options = _lettered_fields(row, "ABCD")
-    gold = normalise_option(text_in(row, "gt_answer"))
-    right = [i for i, option in enumerate(options) if normalise_option(option) == gold]
+    fold = folding(options)
+    gold = fold(text_in(row, "gt_answer"))
+    right = [i for i, option in enumerate(options) if fold(option) == gold]
     if len(right) != 1:
         raise Unfit("no gold", f"has a gold that is {len(right)} of its options, instead of one.")
     return ask(

@@ -27,7 +27,7 @@ from xreasoner.eval.multimodal_numbers import PUBLISHED
 from xreasoner.eval.pictures import Pictures
 from xreasoner.eval.questions import Questions
 from xreasoner.types import Example, Image
-from xreasoner.verify.choice import normalise_option
+from xreasoner.verify.optiontexts import folding
 from xreasoner.verify.numbers import read_number
 
 _CHOICES = "\nChoices:\n"  # what follows it in MathVista's queries are the choices
@@ -129,10 +129,11 @@ def _picture(row: Row, pictures: Pictures) -> Image:
 
 def _letter_of_text(gold: str, options: tuple[str, ...]) -> str:
     """The letter of a gold that is an option's text, which may be a letter, too, and another one than its own."""
-    texts = [normalise_option(option) for option in options]
-    if normalise_option(gold) not in texts:
+    fold = folding(options)
+    texts = [fold(option) for option in options]
+    if fold(gold) not in texts:
         raise Unfit("no gold", f"has the gold {gold[:40]!r}, which is none of its {len(options)} options.")
-    return letter_at(texts.index(normalise_option(gold)), options)
+    return letter_at(texts.index(fold(gold)), options)
 
 
 def _free_form(row: Row) -> str:
