@@ -27,8 +27,8 @@ from xreasoner.eval.multimodal_numbers import PUBLISHED
 from xreasoner.eval.pictures import Pictures
 from xreasoner.eval.questions import Questions
 from xreasoner.types import Example, Image
-from xreasoner.verify.optiontexts import folding
 from xreasoner.verify.numbers import read_number
+from xreasoner.verify.optiontexts import folding
 
 _CHOICES = "\nChoices:\n"  # what follows it in MathVista's queries are the choices
 _ROUNDED = {1: "number-1dp", 2: "number-2dp"}
