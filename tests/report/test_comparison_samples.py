@@ -226,6 +226,23 @@ def test_the_index_filters_and_pictures_show_in_a_file(tmp_path: Path, monkeypat
         browser.close()
 
 
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium")
+def test_a_narrow_screen_cuts_neither_addresses_nor_published_numbers(tmp_path: Path) -> None:
+    told = {"model": "Some-Model-7B", "percent": 50.0, "how": "greedy, in words of some length", "source": "A paper"}
+    server = {"endpoint": "https://a-host.example.org/" + "path/" * 30}
+    for name, means in (("a", {}), ("b", server)):
+        about = {"tiny": about_of(2, published=[told])}
+        write_evaluation(tmp_path / name, [row("q1", True), row("q2", False)], f"m/{name}", about=about, means=means)
+    browser = Chromium(tmp_path / "profile")
+    try:
+        browser.open(write_comparison(compare([tmp_path / "a", tmp_path / "b"])).as_uri(), 390)
+        widest = "Math.max(...[...document.querySelectorAll('{}')].map((e) => e.getBoundingClientRect().right))"
+        assert browser.run(widest.format("td.words small")) <= 390
+        assert browser.run("[...document.querySelectorAll('.note li')].every((e) => e.scrollWidth <= e.clientWidth)")
+    finally:
+        browser.close()
+
+
 def timed_report(folders: list[Path]) -> tuple[float, float]:
     """CPU seconds and MiB of memory that the command takes."""
     code = (
