@@ -128,6 +128,6 @@ def test_it_fits_the_terminal(columns, capsys):
 
 def test_the_hub_is_not_asked_for_benchmarks(monkeypatch, tmp_path):
     monkeypatch.setenv("XREASONER_DATA", str(tmp_path / "nowhere"))
-    monkeypatch.setattr("xreasoner.data.sources.fetched", lambda *rest: pytest.fail("asked"))
+    monkeypatch.setattr("xreasoner.data.hub.fetched", lambda *rest: pytest.fail("asked"))
     texts, missing = room.benchmark_texts()
     assert (texts, set(missing) >= {"gsm8k", "math500"}) == ({}, True)

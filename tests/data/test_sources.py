@@ -12,7 +12,8 @@ import pytest
 from raw_files import gsm8k, lines, orz, parquet
 
 from xreasoner.data import sources
-from xreasoner.data.sources import Hub, Unreadable, fetched, open_hub, open_local
+from xreasoner.data.hub import Hub, fetched, open_hub
+from xreasoner.data.sources import Unreadable, open_local
 from xreasoner.errors import DataError
 
 
@@ -146,7 +147,7 @@ def broken(path: Path, content: bytes) -> Path:
         ("a.json", b"[" * 9999, "no JSON array"),
         ("a.json", b'["\xe9"]', "save it as UTF-8"),
         ("a.jsonl", b"", "no rows"),
-        ("a.csv", b"a,b", "ends in .parquet"),
+        ("a.tsv", b"a\tb", "ends in .parquet"),
     ],
 )
 def test_files_that_cannot_be_read_are_one_sentence(tmp_path, name, content, says):
@@ -261,3 +262,34 @@ def test_raw_files_of_the_hub_are_read_as_files(tmp_path, monkeypatch, raw, patt
     opened = open_hub(Hub("a/b", raw=raw, revision="r"), tmp_path / "raw.arrow")
     assert [row for chunk in opened.chunks() for _, row in chunk] == [{"a": 1}]
     assert opened.source == "a/b"
+
+
+def test_csv_is_text_by_column(tmp_path):
+    text = '\ufeffid,Question,Answer\n007,"Two lines,\nand a comma?",B\n8,"He said ""no""",\n'
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    opened = open_local(tmp_path / "a.csv", tmp_path / "raw.arrow")
+    rows = [row for chunk in opened.chunks() for _, row in chunk]
+    assert rows == [
+        {"id": "007", "Question": "Two lines,\nand a comma?", "Answer": "B"},
+        {"id": "8", "Question": 'He said "no"', "Answer": ""},
+    ]
+    assert opened.where(2) == f"Row 2 of {tmp_path / 'a.csv'}"
+
+
+def test_csv_in_chunks_and_files_of_one_kind(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "CHUNK_ROWS", 3)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a.csv").write_text("n\n" + "".join(f"{i}\n" for i in range(7)))
+    chunks = list(open_local(tmp_path / "d", tmp_path / "raw.arrow").chunks())
+    assert [len(chunk) for chunk in chunks] == [3, 3, 1]
+    assert [row["n"] for chunk in chunks for _, row in chunk] == [str(i) for i in range(7)]
+    lines(tmp_path / "d" / "b.jsonl", {"n": "1"})
+    with pytest.raises(DataError, match="files of one kind"):
+        open_local(tmp_path / "d", tmp_path / "raw.arrow")
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1\n", "a,b\n1,2,3\n", "a\n\xff\xfe\n", "a,b\n"])
+def test_csv_that_is_damaged(tmp_path, text):
+    (tmp_path / "a.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=r"a\.csv"):
+        list(open_local(tmp_path / "a.csv", tmp_path / "raw.arrow").chunks())

@@ -118,5 +118,24 @@ def test_pmc_vqa_options_lose_the_letter_that_they_begin_with(load):
 
 def test_pmc_vqa_says_which_file_is_read():
     benchmark = BENCHMARKS["pmc-vqa"]
-    assert "test_clean" in benchmark.note
-    assert "JSONL or Parquet" in benchmark.note
+    assert "test_clean.csv" in benchmark.note
+    assert (benchmark.questions.hub.raw, benchmark.questions.beside) == ("test_clean.csv", ("images.zip",))
+
+
+def test_pmc_vqa_comes_as_csv(tmp_path, monkeypatch):
+    """Its own file, with a line break in a caption and places that are empty."""
+    from xreasoner.eval.questions import DATA_VARIABLE
+
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    head = "Figure_path,Question,Answer,Choice A,Choice B,Choice C,Choice D,Caption,Answer_label\n"
+    rows = (
+        'a.png,Which one?," B: MRI"," A: CT"," B: MRI"," C: PET"," D: X-ray, plain","Two\nlines",B\n'
+        "a.png,By its text?,D: four,A: one,B: two,C: three,D: four,,\n"
+        "a.png,Without a gold?,,A: one,B: two,C: three,D: four,,\n"
+    )
+    (tmp_path / "pmc-vqa").mkdir()
+    (tmp_path / "pmc-vqa" / "test_clean.csv").write_text(head + rows)
+    (tmp_path / "pmc-vqa" / "a.png").write_bytes(png("red"))
+    loaded = BENCHMARKS["pmc-vqa"].examples("test", tmp_path / "pictures")
+    assert [(e.gold, e.options[3]) for e in loaded.examples] == [("B", "X-ray, plain"), ("D", "four")]
+    assert [one.reason for one in loaded.left_out] == ["has no gold."]

@@ -9,7 +9,7 @@ import pytest
 from fixture_rows import cell, png
 from odd_rows import CHOICE, GOOD, of, read_in, to_example
 
-from xreasoner.data.sources import Hub
+from xreasoner.data.hub import Hub
 from xreasoner.errors import DataError
 from xreasoner.eval import questions
 from xreasoner.eval.questions import DATA_VARIABLE, Questions

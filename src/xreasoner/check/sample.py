@@ -12,7 +12,8 @@ from typing import IO, Any
 
 from xreasoner.config import DataSpec
 from xreasoner.data.datasets import DATASETS, Dataset, options_of
-from xreasoner.data.sources import Hub, fetched, local_files
+from xreasoner.data.hub import Hub, fetched
+from xreasoner.data.sources import local_files
 from xreasoner.errors import DataError
 
 SAMPLED = 1000  # rows

@@ -13,7 +13,8 @@ from xreasoner import prompts
 from xreasoner.config import DataSpec
 from xreasoner.data import gsm8k, jsonl, mathematics, medqa, openthoughts
 from xreasoner.data.fates import Unfit, holds_image, marks_image
-from xreasoner.data.sources import Hub, Raw, Unreadable, open_hub, open_local
+from xreasoner.data.hub import Hub, open_hub
+from xreasoner.data.sources import Raw, Unreadable, open_local
 from xreasoner.errors import DataError, RecipeError
 from xreasoner.micro.examples import training_examples
 from xreasoner.types import Example

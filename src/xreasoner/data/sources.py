@@ -1,49 +1,34 @@
-"""Raw rows, from a local path or the Hugging Face Hub, as Arrow tables on the disk that are read in chunks.
+"""Raw rows of local files, as Arrow tables on the disk that are read in chunks (hub.py: those of the Hub).
 
-A row of Parquet stays what it is. A row of JSON is kept as its bytes and parsed when its turn comes: a reader that
-infers one schema for the whole file would give up on a million rows for the one of another type. Nothing is unpickled
-and no code of a dataset is run.
+A row of Parquet stays what it is, every value of a row of CSV is text. A row of JSON is kept as its bytes and parsed
+when its turn comes: a reader that infers one schema for the whole file would give up on a million rows for the one of
+another type. Nothing is unpickled and no code of a dataset is run.
 """
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
-import logging
-import time
 import zlib
 from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from xreasoner.errors import DataError
 
 if TYPE_CHECKING:
-    import datasets
     import pyarrow as pa
 
 T = TypeVar("T")
-SUFFIXES = (".parquet", ".jsonl", ".json", ".jsonl.gz", ".json.gz")
+_TABLES = (".parquet", ".csv")
+SUFFIXES = (*_TABLES, ".jsonl", ".json", ".jsonl.gz", ".json.gz")
 CHUNK_ROWS = 1024
 _CHUNK_BYTES = 2**24
 _LINE_BYTES = 2**26  # what is longer is cut, and then no JSON any more
 _BAD_VALUES = (ValueError, OverflowError)  # no UTF-8, a time out of range; Arrow's own are of the first kind
-_SAY_SECONDS = 10.0  # for the Hub to name a commit
-_WAITS_SECONDS = (2.0, 8.0)  # before another try, of a Hub that answers: it is busy
-
-
-@dataclass(frozen=True, slots=True)
-class Hub:
-    """Where a dataset lies on the Hub: a split of `repo`, of its default config or of `configs` one after the other;
-    or the raw file, or folder of files, `raw` in it."""
-
-    repo: str
-    configs: tuple[str, ...] = ()
-    split: str = "train"
-    raw: str | None = None
-    revision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +85,13 @@ def open_files(files: Sequence[Path], aside: Path, source: str) -> Raw:
     import pyarrow as pa
 
     places, first = [], 1
-    tables = files[0].name.endswith(".parquet")
-    other = next((f for f in files if f.name.endswith(".parquet") != tables), None)
+    tables = files[0].name.endswith(_TABLES)
+    other = next((f for f in files if _kind(f) != _kind(files[0])), None)
     if other is not None:
-        raise DataError(f"{other} is of another kind than {files[0]}: give a folder of Parquet alone or of JSON alone.")
+        raise DataError(f"{other} is of another kind than {files[0]}: give a folder of files of one kind.")
     writer, schema = None, None
     for file in files:
-        unit = "Row" if file.name.endswith(".parquet") or _is_array(file) else "Line"
+        unit = "Row" if file.name.endswith(_TABLES) or _is_array(file) else "Line"
         places.append((first, unit, str(file)))
         for batch in _readable(file, unit):
             if writer is None:
@@ -149,56 +134,6 @@ def local_files(path: Path) -> list[Path]:
     return [path]
 
 
-def open_hub(hub: Hub, aside: Path, sleep: Callable[[float], None] = time.sleep) -> Raw:
-    """The rows of a dataset on the Hub, through the cache of huggingface_hub.
-
-    Raises:
-        DataError: it is not there, needs access that you do not have, or the Hub does not answer.
-    """
-    if hub.raw is not None:
-        return replace(open_local(fetched(lambda: _downloaded(hub), hub.repo, sleep), aside), source=hub.repo)
-    table = fetched(lambda: _loaded(hub), hub.repo, sleep)
-    return Raw(len(table), lambda: _mapped_batches(table), ((1, "Row", hub.repo),), hub.repo)
-
-
-def fetched(load: Callable[[], T], repo: str, sleep: Callable[[float], None] = time.sleep) -> T:
-    """What `load` returns, tried again after a wait where the Hub is busy. Where it cannot be reached at all,
-    huggingface_hub has made several tries of its own, without a word.
-
-    Raises:
-        DataError: saying how to give a local path instead.
-    """
-    from huggingface_hub.errors import HfHubHTTPError
-
-    logging.getLogger("huggingface_hub.utils._http").setLevel(logging.ERROR)  # two warnings for each try
-    last: Exception | None = None
-    for wait in (0.0, *_WAITS_SECONDS):
-        if wait:
-            sleep(wait)
-        try:
-            return load()
-        except (OSError, ValueError, RuntimeError) as error:  # huggingface_hub's and datasets' own are kinds of these
-            last = error
-            status = getattr(getattr(error, "response", None), "status_code", None)
-            if not isinstance(error, HfHubHTTPError) or not (status == 429 or (status or 0) >= 500):
-                break
-    assert last is not None
-    raise DataError(
-        f"The dataset {repo} could not be fetched from the Hugging Face Hub ({type(last).__name__}): check the network "
-        "and your access, or download it elsewhere and give its file or folder as `path`."
-    ) from last
-
-
-def _loaded(hub: Hub) -> datasets.Dataset:
-    import datasets
-
-    parts = [
-        datasets.load_dataset(hub.repo, config, split=hub.split, revision=hub.revision)
-        for config in hub.configs or (None,)
-    ]
-    return datasets.concatenate_datasets(parts) if len(parts) > 1 else parts[0]
-
-
 def _rows(batch: pa.RecordBatch) -> list[Any]:
     """The rows of a table, an Unreadable where a value of one is none of its column's type."""
     try:
@@ -214,38 +149,8 @@ def _row(batch: pa.RecordBatch) -> Any:
         return Unreadable("", f"holds a value that cannot be read ({str(error)[:100]}): mend or remove the row.")
 
 
-def _mapped_batches(table: datasets.Dataset) -> Iterator[pa.RecordBatch]:
-    for chunk in table.with_format("arrow").iter(CHUNK_ROWS):
-        yield from chunk.to_batches()
-
-
-def fetch_beside(hub: Hub, pattern: str) -> Path:
-    """The file or the folder `pattern` of a dataset's repository, such as "images.zip", in the cache of
-    huggingface_hub. Raises DataError as `open_hub` does."""
-    return fetched(lambda: _snapshot(hub, pattern), hub.repo)
-
-
-def revision_of(hub: Hub) -> str:
-    """The commit of a dataset that was just opened; what was asked for, or nothing, where the Hub does not say."""
-    from huggingface_hub import HfApi
-
-    try:
-        return str(HfApi().dataset_info(hub.repo, revision=hub.revision, timeout=_SAY_SECONDS).sha or "")
-    except (OSError, ValueError, RuntimeError):  # from the cache alone: huggingface_hub's errors are kinds of these
-        return hub.revision or ""
-
-
-def _snapshot(hub: Hub, pattern: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    allowed = pattern if Path(pattern).suffix else f"{pattern}/*"
-    folder = snapshot_download(hub.repo, repo_type="dataset", revision=hub.revision, allow_patterns=allowed)
-    return Path(folder) / pattern
-
-
-def _downloaded(hub: Hub) -> Path:
-    assert hub.raw is not None
-    return _snapshot(hub, hub.raw)
+def _kind(file: Path) -> str:
+    return next((suffix for suffix in _TABLES if file.name.endswith(suffix)), "JSON")
 
 
 def _readable(file: Path, unit: str) -> Iterator[pa.RecordBatch]:
@@ -266,11 +171,30 @@ def _batches(file: Path, unit: str) -> Iterator[pa.RecordBatch]:
 
         with pq.ParquetFile(file) as parquet:
             yield from parquet.iter_batches(CHUNK_ROWS)
+    elif file.name.endswith(".csv"):
+        yield from _csv_batches(file)
     elif unit == "Row":
         yield from _line_batches(json.dumps(row).encode() for row in _array(file))
     else:
         with _opened(file) as stream:
             yield from _line_batches(_lines(stream))
+
+
+def _csv_batches(file: Path) -> Iterator[pa.RecordBatch]:
+    """Every column as text, so that "007" stays what it is and no column's kind depends on its first rows."""
+    import pyarrow as pa
+    import pyarrow.csv
+
+    with file.open(encoding="utf-8-sig", newline="", errors="replace") as head:
+        names = next(csv.reader(head), [])
+    rows = pyarrow.csv.open_csv(
+        file,
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+    )
+    with rows:
+        for batch in rows:
+            yield from (batch.slice(start, CHUNK_ROWS) for start in range(0, batch.num_rows, CHUNK_ROWS))
 
 
 def _line_batches(lines: Iterator[bytes]) -> Iterator[pa.RecordBatch]:

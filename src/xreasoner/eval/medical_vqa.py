@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from xreasoner import prompts
-from xreasoner.data.sources import Hub
+from xreasoner.data.hub import Hub
 from xreasoner.eval.asking import (
     Row,
     as_row,
@@ -88,9 +88,9 @@ def pmc_vqa(row: Any, name: str, pictures: Pictures) -> Example:
     is never read."""
     row = as_row(row)
     options = options_in([_without_letter(text_in(row, f"Choice {letter}")) for letter in "ABCD"])
-    text = row.get("Answer") if row.get("Answer") is not None else row.get("Anwser")
+    text = row.get("Answer") or row.get("Anwser")  # CSV writes "" for what is not there
     text = _without_letter(text) if isinstance(text, str) else text
-    label = text if row.get("Answer_label") is None else row["Answer_label"]
+    label = row.get("Answer_label") or text
     return ask(
         name,
         text_in(row, "Question"),
@@ -180,11 +180,12 @@ MEDICAL_VQA = (
         questions=Questions(
             "pmc-vqa",
             pmc_vqa,
-            None,
-            "https://huggingface.co/datasets/RadGenome/PMC-VQA (test_clean.csv, written as JSONL, and images.zip)",
-            files=("test_clean.jsonl", "test_clean.parquet"),
+            Hub("RadGenome/PMC-VQA", raw="test_clean.csv"),
+            "https://huggingface.co/datasets/RadGenome/PMC-VQA (test_clean.csv and images.zip)",
+            files=("test_clean.csv", "test_clean.jsonl", "test_clean.parquet"),
+            beside=("images.zip",),
         ),
-        note="Version 1, test_clean (2,000 questions), which has to be given as JSONL or Parquet; papers also report "
-        "test.csv and test_2.csv. A language model wrote the questions, many of which need no picture.",
+        note="Version 1, test_clean.csv (2,000 questions); papers also report test.csv and test_2.csv. A language model "
+        "wrote the questions, many of which need no picture.",
     ),
 )

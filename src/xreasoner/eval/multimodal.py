@@ -10,7 +10,7 @@ from typing import Any
 
 from xreasoner import prompts
 from xreasoner.data.fates import Unfit
-from xreasoner.data.sources import Hub
+from xreasoner.data.hub import Hub
 from xreasoner.eval.asking import MARK, Row, as_row, ask, letter_of, list_in, options_in, own_id, tagged_by, text_in
 from xreasoner.eval.benchmark import Benchmark
 from xreasoner.eval.inline import bare_letter, choices_in

@@ -8,7 +8,7 @@ from typing import Any
 
 from xreasoner import prompts
 from xreasoner.data.fates import Unfit
-from xreasoner.data.sources import Hub
+from xreasoner.data.hub import Hub
 from xreasoner.eval.asking import (
     Row,
     as_row,

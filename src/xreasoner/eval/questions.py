@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from xreasoner.data.fates import Unfit, bare_question
-from xreasoner.data.sources import Hub, Raw, Unreadable, fetch_beside, open_files, open_hub, revision_of
+from xreasoner.data.hub import Hub, fetch_beside, open_hub, revision_of
+from xreasoner.data.sources import Raw, Unreadable, open_files
 from xreasoner.errors import DataError
 from xreasoner.eval.pictures import Pictures
 from xreasoner.types import Example
@@ -25,7 +26,7 @@ from xreasoner.verify.verifiers import verify_many
 
 Split = Literal["dev", "test"]
 DATA_VARIABLE = "XREASONER_DATA"  # environment variable: the folder of benchmarks
-_ROWS = (".jsonl", ".json", ".parquet", ".jsonl.gz", ".json.gz")
+_ROWS = (".jsonl", ".json", ".parquet", ".csv", ".jsonl.gz", ".json.gz")
 _ARCHIVES = ".zip"
 _CHAT_TOKEN = re.compile(r"<\|[A-Za-z_]{3,30}\|>")  # "<|im_end|>", "<|image_pad|>", "<|eot_id|>"
 
@@ -55,9 +56,9 @@ class Questions:
     domain and modality at least, or raises Unfit; its id is the one given, or made of the row's own. `source` is where
     a person gets the rows.
 
-    In the folder, {split}.jsonl, .json or .parquet are the rows; without these, for the test split, the files that
-    match the first of `files` that any matches (glob patterns, for a copy of the repository as it is). Pictures that
-    rows name are looked for in the folder and in the zip archives in it; on the Hub, in the files `beside`. `keep`
+    In the folder, {split}.jsonl, .json, .parquet or .csv are the rows; without these, for the test split, the files
+    that match the first of `files` that any matches (glob patterns, for a copy of the repository as it is). Pictures
+    that rows name are looked for in the folder and in the zip archives in it; on the Hub, in the files `beside`. `keep`
     chooses rows. `choose` takes a fixed part of all examples, which it sees without pictures: only those of its part
     are looked at.
     """

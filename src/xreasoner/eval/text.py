@@ -8,7 +8,7 @@ from typing import Any
 from xreasoner import prompts
 from xreasoner.data import gsm8k, mathematics
 from xreasoner.data.fates import Unfit
-from xreasoner.data.sources import Hub
+from xreasoner.data.hub import Hub
 from xreasoner.eval.asking import (
     as_row,
     ask,
@@ -215,6 +215,7 @@ TEXT = (
             gpqa,
             Hub("Idavidrein/gpqa", ("gpqa_diamond",), split="train"),
             "https://huggingface.co/datasets/Idavidrein/gpqa",
+            files=("gpqa_diamond.csv",),
         ),
         note="Gated: its terms have to be accepted on the Hub, and its owners ask not to show the questions in public, "
         "so neither samples.jsonl nor report.html. The options' order is drawn from each row's text.",
