@@ -185,7 +185,7 @@ MEDICAL_VQA = (
             files=("test_clean.csv", "test_clean.jsonl", "test_clean.parquet"),
             beside=("images.zip",),
         ),
-        note="Version 1, test_clean.csv (2,000 questions); papers also report test.csv and test_2.csv. A language model "
-        "wrote the questions, many of which need no picture.",
+        note="Version 1, test_clean.csv (2,000 questions); papers also report test.csv and test_2.csv. A language "
+        "model wrote the questions, many of which need no picture.",
     ),
 )
