@@ -66,6 +66,15 @@ def test_controls_at_chance_and_above_it() -> None:
     assert any("blank picture, mathematics (40.0% against 11.0%)" in s for s in details)
 
 
+def test_too_few_controls_show_nothing() -> None:
+    """Five problems, or answers all alike, say nothing of guessing."""
+    blank = cell("rl", 0.12, n=600, modality="image", control="blank")
+    for odd in (replace(blank, n=29), replace(blank, accuracy=0.0, stderr=0.0)):
+        details = findings([replace(run_with(all_kinds(0.1), all_kinds(0.9), odd), constant={"math": 0.11})]).details
+        assert not any("only guesses" in s for s in details)
+        assert any("is not known: some controls have fewer than 30 problems" in s for s in details)
+
+
 def test_what_the_last_stage_adds_is_said_apart() -> None:
     sft = [cell("sft", 0.85, n=1000, domain=d, modality=m) for d, m in KINDS[:2]]
     run = run_with(all_kinds(0.1), dict(zip(KINDS, (0.86, 0.95, 0.9, 0.9), strict=True)), *sft)

@@ -10,6 +10,7 @@ from xreasoner.report.formats import MODALITIES, domain_label, kind_label, label
 from xreasoner.report.rundata import RunData
 from xreasoner.report.tables import (
     CLEAR,
+    ENOUGH,
     NEAR,
     Control,
     Difference,
@@ -143,6 +144,11 @@ def _control_sentences(runs: Sequence[RunData]) -> list[str]:
             f"Some controls lie more than {NEAR:.0f} standard errors above the best constant answer: {_named(above)}. "
             "Its accuracy on pictures need not come from reading them."
         ]
+    if any(row.score.n < ENOUGH or row.distance is None for row in _against_constant(runs)):
+        return [
+            "Whether its right answers on pictures come from reading them is not known: some controls have fewer than "
+            f"{ENOUGH} problems, or answers that are all alike."
+        ]
     said = "every control lies within" if not below else "no control lies above the best constant answer by more than"
     end = " of the best constant answer" if not below else f" ({_named(below)} below it by more)"
     return [
@@ -151,9 +157,14 @@ def _control_sentences(runs: Sequence[RunData]) -> list[str]:
     ]
 
 
+def _against_constant(runs: Sequence[RunData]) -> list[Control]:
+    """The controls of domains whose best constant answer is known."""
+    return [row for run in runs for row in controls(run) if row.control != "real" and row.constant is not None]
+
+
 def _controlled(runs: Sequence[RunData]) -> list[Control]:
-    """The controls that can be held against the best constant answer."""
-    return [row for run in runs for row in controls(run) if row.control != "real" and row.distance is not None]
+    """Those of them that can be held against it."""
+    return [row for row in _against_constant(runs) if row.distance is not None]
 
 
 def _named(rows: Sequence[Control]) -> str:
