@@ -134,7 +134,7 @@ def _modality_gaps(runs: Sequence[RunData]) -> list[str]:
 
 def _control_sentences(runs: Sequence[RunData]) -> list[str]:
     """Whether the pictures were needed: without the right one nothing but guessing should be left."""
-    rows = _controlled(runs)
+    rows = _against_constant(runs)
     if not rows:
         return []
     above = [row for row in rows if (row.distance or 0.0) > NEAR]
@@ -144,7 +144,7 @@ def _control_sentences(runs: Sequence[RunData]) -> list[str]:
             f"Some controls lie more than {NEAR:.0f} standard errors above the best constant answer: {_named(above)}. "
             "Its accuracy on pictures need not come from reading them."
         ]
-    if any(row.score.n < ENOUGH or row.distance is None for row in _against_constant(runs)):
+    if any(row.score.n < ENOUGH or row.distance is None for row in rows):
         return [
             "Whether its right answers on pictures come from reading them is not known: some controls have fewer than "
             f"{ENOUGH} problems, or answers that are all alike."
