@@ -327,7 +327,13 @@ def test_the_released_model_by_its_hub_id(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "preset microsoft/X-Reasoner-7B: pictures of 262,144 to 262,144 pixels" in done.stdout
     about = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    assert about["means"] == {"preset": "microsoft/X-Reasoner-7B", "min_pixels": 262144, "max_pixels": 262144}
+    assert about["means"] == {
+        "preset": "microsoft/X-Reasoner-7B",
+        "rollout": "local",
+        "dtype": "bfloat16",
+        "min_pixels": 262144,
+        "max_pixels": 262144,
+    }
     cells = json.loads((tmp_path / "out" / "cells.json").read_text())
     assert {c["modality"] for c in cells} == {"text", "image", "chart"}
     assert {c["checkpoint"] for c in cells} == {"X-Reasoner-7B"}
