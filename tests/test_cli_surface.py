@@ -17,6 +17,7 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 SURFACE = {
     "run": ["--out", "--seeds", "--until", "overrides", "recipe"],
     "report": ["--without", "runs"],
+    "study": ["--base", "--out", "--rebuild", "--recipe", "--seeds", "name", "overrides"],
     "eval": [
         "--answer-budget",
         "--at-once",

@@ -26,12 +26,19 @@ FLOORS = [
         "plan",
         "check",
         "chat",
+        "study",
     },
     {"cli"},
 ]
 # Within a floor, these stand on others of it: a run folder belongs to a recipe, the tags stand in prompts alone,
 # training sets are drawn from the micro world, and `check` asks first what a run asks first.
-STANDS_ON = {"runs": {"config", "files"}, "verify": {"prompts"}, "data": {"micro"}, "check": {"pipeline"}}
+STANDS_ON = {
+    "runs": {"config", "files"},
+    "verify": {"prompts"},
+    "data": {"micro"},
+    "check": {"pipeline"},
+    "study": {"pipeline"},
+}
 NO_TORCH = (
     "types",
     "errors",
@@ -46,6 +53,7 @@ NO_TORCH = (
     "display",
     "score",
     "solvable",
+    "study",
     "cli",
 )
 HEAVY = {"torch", "transformers", "trl", "inspect_ai", "math_verify", "accelerate", "datasets", "peft"}

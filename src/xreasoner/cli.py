@@ -95,31 +95,38 @@ def report(
 
 
 def _report(runs: list[Path], folder: Path | None = None, each: bool = True, without: Path | None = None) -> None:
-    """The page of `runs` goes into `folder` (see write_report); `each`: every run is printed by itself, too."""
+    from xreasoner.report.command import report_command
+
+    report_command(runs, folder, each, without, typer.echo)
+
+
+@app.command()
+def study(
+    name: Annotated[str, typer.Argument(help="a table of the paper, such as stages, domain, overlong or med")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, as for run")] = None,
+    recipe: Annotated[Path, typer.Option(help="the recipe that it is made from")] = Path("recipes/micro.yaml"),
+    seeds: Annotated[str | None, typer.Option(help="such as 0,1,2; default: the study's own")] = None,
+    out: Annotated[Path | None, typer.Option(help="default: runs/studies/NAME")] = None,
+    base: Annotated[
+        str | None, typer.Option(help="the other model of a study that compares two: folder, hub id")
+    ] = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="only write the page again, from the run folders")] = False,
+) -> None:
+    """Run a study: a matrix of recipes, one table, one figure, one sentence. The same command again goes on."""
     from rich.console import Console
 
-    from xreasoner.report.evaluations import check_folders, is_comparison
+    from xreasoner.display import Display
+    from xreasoner.study import rebuild_study, run_study
 
-    check_folders(runs)
-    if is_comparison(runs):
-        from xreasoner.report.compared_page import report_comparison
-
-        typer.echo(f"report: {report_comparison(runs, folder, without, Console())}")
+    if rebuild:
+        typer.echo(f"study: {rebuild_study(name, out)}")
         return
-    if without is not None:
-        raise RecipeError(f"--without {without} is for benchmarks, and these runs measured none: leave it out.")
-    from xreasoner.report.collect import collect
-    from xreasoner.report.render import write_report
-    from xreasoner.report.terminal import print_merged, print_summary
-    from xreasoner.runs import RunDir
-
-    for one in runs:
-        RunDir.existing(one)
-    collected = [collect(one) for one in runs]
-    for run in collected if each else ():
-        print_summary(run, Console())
-    print_merged(collected, Console())
-    typer.echo(f"report: {write_report(runs, folder)}")
+    chosen = None if seeds is None else _seeds(seeds)
+    command = " ".join(["xreasoner", *sys.argv[1:]])
+    with _interruptible(), Display(Console()) as display:
+        page = run_study(name, recipe, overrides or [], chosen, out, base, command, display.tick, display.tell)
+    typer.echo(page.read_text(encoding="utf-8"))
+    typer.echo(f"study: {page}")
 
 
 @app.command(name="eval")

@@ -75,6 +75,9 @@ class Display:
                 at = f"{one.latest['step']}/{one.latest['of']}" if "of" in one.latest else "starting"
                 self.console.print(f"  {one.job.name}  {at}  {describe(one.latest)}  {clock(one.seconds)}")
 
+    def tell(self, sentence: str) -> None:
+        self.console.print(sentence, markup=False, highlight=False)
+
     def _table(self, running: list[Running], waiting: int) -> Table:
         table = Table.grid(padding=(0, 1))
         for one in running:

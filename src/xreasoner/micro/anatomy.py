@@ -22,6 +22,8 @@ def build(
     frequencies at which neighbours differ.
     """
     torch.manual_seed(seed)
+    pairs = hidden // HEADS // 2  # rotary frequencies of a head
+    side = 3 * pairs // 8
     config = Qwen2_5_VLConfig(
         text_config={
             "vocab_size": len(VOCABULARY),
@@ -31,7 +33,11 @@ def build(
             "num_attention_heads": HEADS,
             "num_key_value_heads": 2,
             "max_position_embeddings": 1024,
-            "rope_parameters": {"rope_type": "default", "rope_theta": rope_theta, "mrope_section": [4, 6, 6]},
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": rope_theta,
+                "mrope_section": [pairs - 2 * side, side, side],
+            },
             "initializer_range": 0.08,
             "bos_token_id": None,
             "eos_token_id": WORD_ID["<|im_end|>"],

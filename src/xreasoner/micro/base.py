@@ -1,6 +1,6 @@
 """Trains the micro base: a small Qwen2.5-VL that reads pages and knows single steps, and can but rarely does reason.
 
-    python -m xreasoner.micro.base --out DIR [--steps N] [--seed S]
+    python -m xreasoner.micro.base --out DIR [--steps N] [--seed S] [--hidden H] [--layers L] [--p-worked SHARE]
 
 Everything is made here: weights from a seed, data from world.py and glyphs.py. Two things are not stock and are said
 in the model card: an auxiliary loss makes every visual token name its own word (without it pages are not learned to
@@ -239,31 +239,44 @@ def gauge(model: Any, n: int = 512, seed: int = 9) -> dict[str, float]:
     return {"loss": loss.item(), "glyph_accuracy": right.float().mean().item()}
 
 
+def _command(args: argparse.Namespace) -> str:
+    """The command that makes this base again; what is not stock is named."""
+    given = {"--seed": args.seed, "--steps": args.steps}
+    stock = {"hidden": Settings.hidden, "layers": Settings.layers, "p_worked": Mix.p_worked}
+    changed = [name for name, value in stock.items() if getattr(args, name) != value]
+    given |= {"--" + name.replace("_", "-"): getattr(args, name) for name in changed}
+    return " ".join(["python -m xreasoner.micro.base --out DIR", *(f"{k} {v}" for k, v in given.items())])
+
+
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m xreasoner.micro.base", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of the new model")
     parser.add_argument("--steps", type=int, default=Settings.steps)
     parser.add_argument("--seed", type=int, default=Settings.seed)
+    parser.add_argument("--hidden", type=int, default=Settings.hidden, help="width of the text layers and of the eyes")
+    parser.add_argument("--layers", type=int, default=Settings.layers)
+    parser.add_argument("--p-worked", type=float, default=Mix.p_worked, help="0: a base that never saw a chain")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)  # two threads gain nothing at this size, and one makes the run repeatable
     torch.use_deterministic_algorithms(True)
-    settings, began = Settings(seed=args.seed, steps=args.steps), time.process_time()
+    settings = Settings(args.seed, args.steps, hidden=args.hidden, layers=args.layers, vision_hidden=args.hidden)
+    first_mix, charts, began = Mix(p_worked=args.p_worked), replace(CHARTS, p_worked=args.p_worked), time.process_time()
     model = build_base(settings)
-    train(model, settings, Mix(), lambda line: print(line, flush=True))
+    train(model, settings, first_mix, lambda line: print(line, flush=True))
     second = second_phase(settings)
     torch.manual_seed(second.seed)
-    train(model, second, CHARTS, lambda line: print(line, flush=True))
+    train(model, second, charts, lambda line: print(line, flush=True))
     gauges = gauge(model)
     seconds = round(time.process_time() - began)
     facts = {
         "settings": asdict(settings),
-        "mix": asdict(Mix()),
+        "mix": asdict(first_mix),
         "second_settings": asdict(second),
-        "second_mix": asdict(CHARTS),
+        "second_mix": asdict(charts),
         "gauges": gauges,
         "cpu_seconds": seconds,
     }
-    save(model, args.out, f"python -m xreasoner.micro.base --out DIR --seed {args.seed} --steps {args.steps}", facts)
+    save(model, args.out, _command(args), facts)
     print(json.dumps(gauges))
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from xreasoner.config import DistillSpec, Recipe, TeacherSpec
 from xreasoner.data.datasets import load_training
@@ -27,11 +29,36 @@ from xreasoner.model.families import family_of, require_chat_template
 from xreasoner.model.hub import resolve_model
 from xreasoner.model.room import check_disk, weights_of
 from xreasoner.pipeline.launch import check_launch, slots
+from xreasoner.pipeline.share import Shared, is_finished, shared, take_over
 from xreasoner.pipeline.steps import DETACH, PICTURES, Step, base_dir, is_prepared, paid_for, steps_of, up_to
 from xreasoner.pipeline.work import execute
 from xreasoner.rollout.open import check_sampler
-from xreasoner.runs import JobDir, RunDir, folder_hash
+from xreasoner.runs import RunDir, folder_hash
 from xreasoner.train.tracking import check_trackers
+
+
+class Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A recipe, its run folder, what stands before the names of its jobs, the hash of its base, and its jobs."""
+
+    recipe: Recipe
+    out: Path
+    label: str
+    base_hash: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Doing:
+    """A job of this very graph, and the run that it belongs to."""
+
+    job: str
+    root: Path
 
 
 def preflight(recipe: Recipe, out: Path) -> None:
@@ -73,7 +100,7 @@ def run(
     out: Path,
     command: str,
     until: str | None,
-    on_tick: Callable[[Sequence[Step], list[Running], list[str]], None],
+    on_tick: Callable[[Sequence[Named], list[Running], list[str]], None],
 ) -> Path:
     """Runs what is missing of a recipe in the folder `out` and returns the folder.
 
@@ -83,24 +110,60 @@ def run(
     """
     check_launch(recipe)
     preflight(recipe, out)
-    base_hash = folder_hash(base_dir(recipe))
-    steps = up_to(steps_of(recipe, base_hash), until)
-    with disk_guard(out):
-        run_dir = RunDir.create(out, recipe)
-        with run_dir.lock():
-            done = [s.name for s in steps if _finished(run_dir.job(s.name), s)]
-            if len(done) < len(steps):
-                run_dir.write_provenance(command, {"base": base_hash})
-            missing = [s for s in steps if s.name not in done]
-            for step in missing:
-                run_dir.job(step.name).begin(step.inputs, paid_for(recipe, step))
-            jobs = [_job(run_dir, s, done) for s in missing]
-            with _environment(recipe.launch.threads):
-                workers, gpus = recipe.launch.workers, slots(recipe.launch)
-                run_jobs(jobs, workers, lambda r, d: on_tick(steps, r, done + d), ["xreasoner.preload"], gpus)
-            if until is None:
-                collect_results(run_dir, steps)
+    run_planned([planned(recipe, out, until)], command, on_tick, finish=until is None)
     return out
+
+
+def planned(recipe: Recipe, out: Path, until: str | None = None, label: str = "") -> Planned:
+    """A recipe with its folder and its jobs; `label` goes before their names where several runs are told together."""
+    base_hash = folder_hash(base_dir(recipe))
+    return Planned(recipe, out, label, base_hash, tuple(up_to(steps_of(recipe, base_hash), until)))
+
+
+def run_planned(
+    runs: Sequence[Planned],
+    command: str,
+    on_tick: Callable[[Sequence[Named], list[Running], list[str]], None],
+    *,
+    elsewhere: Mapping[Shared, Path] = MappingProxyType({}),
+    finish: bool = True,
+) -> None:
+    """Runs what is missing of several recipes as one graph of jobs, with the means of the first. A job that two of them
+    have in common is done once, and one that `elsewhere` has the folder of is not done at all: the others get its files
+    (see share.py). `finish` writes each run's results and final model.
+
+    Raises: as `run`.
+    """
+    with ExitStack() as stack:
+        dirs = []
+        for one in runs:
+            stack.enter_context(disk_guard(one.out))
+            dirs.append(RunDir.create(one.out, one.recipe))
+            stack.enter_context(dirs[-1].lock())
+        sources: dict[Shared, Path | Doing] = dict(elsewhere)
+        finished = [
+            {s.name for s in one.steps if is_finished(d.job(s.name), s)} for one, d in zip(runs, dirs, strict=True)
+        ]
+        for one, run_dir, names in zip(runs, dirs, finished, strict=True):
+            sources |= {shared(s): run_dir.root for s in one.steps if s.name in names}
+        jobs, done = list[Job](), list[str]()
+        for one, run_dir, names in zip(runs, dirs, finished, strict=True):
+            done += [one.label + name for name in names]
+            missing = [s for s in one.steps if s.name not in names]
+            if missing:
+                run_dir.write_provenance(command, {"base": one.base_hash})
+            for step in missing:
+                run_dir.job(step.name).begin(step.inputs, paid_for(one.recipe, step))
+                jobs.append(_job(run_dir, step, names, one.label, sources))
+        launch = runs[0].recipe.launch
+        steps = [replace(s, name=one.label + s.name) for one in runs for s in one.steps]
+        with _environment(launch.threads):
+            run_jobs(
+                jobs, launch.workers, lambda r, d: on_tick(steps, r, done + d), ["xreasoner.preload"], slots(launch)
+            )
+        if finish:
+            for one, run_dir in zip(runs, dirs, strict=True):
+                collect_results(run_dir, one.steps)
 
 
 @contextmanager
@@ -117,16 +180,23 @@ def _environment(threads: int) -> Iterator[None]:
             os.environ.pop(key) if value is None else os.environ.__setitem__(key, value)
 
 
-def _finished(job: JobDir, step: Step) -> bool:
-    manifest = job.manifest()
-    return manifest is not None and manifest["inputs"] == step.inputs
-
-
-def _job(run_dir: RunDir, step: Step, done: Sequence[str]) -> Job:
-    job = run_dir.job(step.name)
-    needs = tuple(n for n in step.needs if n not in done)
+def _job(
+    run_dir: RunDir, step: Step, finished: Collection[str], label: str, sources: dict[Shared, Path | Doing]
+) -> Job:
+    """The job of a step: to do it, or where `sources` knows a run folder that has it, or the name of the job that will
+    do it (and then lies in that job's folder), to take it over. Adds what it will do to `sources`."""
+    job, key = run_dir.job(step.name), shared(step)
+    needs = [label + n for n in step.needs if n not in finished]
     wanted = run_dir.recipe.launch.processes if step.kind in ("sft", "rl") else 1
-    return Job(step.name, needs, partial(execute, run_dir, step), job.log_file, job.progress_file, wanted)
+    source = sources.get(key)
+    if source is None:
+        sources[key] = Doing(label + step.name, run_dir.root)
+        work = partial(execute, run_dir, step)
+    else:
+        root = source.root if isinstance(source, Doing) else source
+        needs = [source.job] if isinstance(source, Doing) else []
+        wanted, work = 0, partial(take_over, root, run_dir.root, step.name)
+    return Job(label + step.name, tuple(needs), work, job.log_file, job.progress_file, wanted)
 
 
 def collect_results(run_dir: RunDir, steps: Sequence[Step]) -> None:

@@ -1,0 +1,119 @@
+"""Arms and contrasts as numbers: paired by problem, seeds as the unit where there are several."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from xreasoner.stats import discovery_rates, mean_and_stderr, normal_p, student_p, student_quantile
+from xreasoner.study.matrix import Contrast, Matrix, Metric
+from xreasoner.study.outcomes import Answers, Kind, in_order
+
+LEVEL = 0.05
+_Z = 1.96
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A share from 0 to 1 (or tokens): the mean over seeds, and each seed's."""
+
+    value: float
+    seeds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A contrast on one kind of problems. `half` is half the width of the 95% interval, `p` two-sided and as it is,
+    `adjusted` for all contrasts of the study (Benjamini and Hochberg); `n` problems in each of the seeds."""
+
+    value: float
+    half: float
+    p: float
+    seeds: tuple[float, ...]
+    n: int
+    adjusted: float = 1.0
+
+    @property
+    def supported(self) -> bool:
+        return self.adjusted <= LEVEL
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All numbers of a study. Of an arm that did not answer a kind of problems nothing stands there; `n` problems of a
+    kind, at most over arms."""
+
+    kinds: tuple[Kind, ...]
+    n: Mapping[Kind, int]
+    right: Mapping[str, Mapping[Kind, Mean]]
+    endless: Mapping[str, Mean]
+    tokens: Mapping[str, Mean]
+    differences: Mapping[str, Mapping[Kind, Difference]]  # by the contrast's name
+
+
+def compare(matrix: Matrix, seeds: Sequence[Mapping[str, Answers]]) -> Found:
+    """The numbers of a study from what its arms answered, seed by seed."""
+    kinds = in_order(kind for arms in seeds for answers in arms.values() for kind in answers)
+    right = {a.name: _by_kind([arms[a.name] for arms in seeds], kinds) for a in matrix.arms}
+    raw = {c.name: {k: d for k in kinds if (d := contrast(c, k, seeds)) is not None} for c in matrix.contrasts}
+    places = [(name, kind) for name, of in raw.items() for kind in of]
+    adjusted = dict(zip(places, discovery_rates([raw[name][kind].p for name, kind in places]), strict=True))
+    differences = {name: {kind: _with(d, adjusted[name, kind]) for kind, d in of.items()} for name, of in raw.items()}
+    n = {kind: max(len(answers.get(kind, ())) for arms in seeds for answers in arms.values()) for kind in kinds}
+    whole = {a.name: [[t for of in arms[a.name].values() for t in of.values()] for arms in seeds] for a in matrix.arms}
+    endless = {name: _mean([statistics.fmean(t.endless for t in one) for one in got]) for name, got in whole.items()}
+    tokens = {name: _mean([statistics.fmean(t.tokens for t in one) for one in got]) for name, got in whole.items()}
+    return Found(tuple(kinds), n, right, endless, tokens, differences)
+
+
+def contrast(of: Contrast, kind: Kind, seeds: Sequence[Mapping[str, Answers]]) -> Difference | None:
+    """A contrast over the problems that all of its arms answered in every seed; None where there are fewer than two.
+
+    Two errors are taken and the wider one counts. Over seeds: Student's t of the seeds' own differences, which knows of
+    the luck in training. Over problems: the mean over seeds for each problem, clustered, which knows that other
+    problems would have given something else. One seed has the second alone.
+    """
+    arms = [(name, 1.0) for name in of.plus] + [(name, -1.0) for name in of.minus]
+    per_seed = [_paired(arms, of.metric, kind, answers) for answers in seeds]
+    ids = sorted(set.intersection(*(set(values) for values in per_seed)))
+    if len(ids) < 2:
+        return None
+    clusters = [seeds[0][arms[0][0]][kind][i].cluster for i in ids]
+    problems = [statistics.fmean(values[i] for values in per_seed) for i in ids]
+    mean, stderr = mean_and_stderr(problems, clusters)
+    each = tuple(statistics.fmean(values[i] for i in ids) for values in per_seed)
+    half, p = (_Z * stderr, _p(mean, stderr, None)) if not math.isnan(stderr) else (math.inf, 1.0)
+    if len(each) > 1:
+        spread, freedom = statistics.stdev(each) / math.sqrt(len(each)), len(each) - 1
+        half, p = max(half, student_quantile(freedom) * spread), max(p, _p(mean, spread, freedom))
+    return Difference(mean, half, p, each, len(ids))
+
+
+def _paired(
+    arms: Sequence[tuple[str, float]], metric: Metric, kind: Kind, answers: Mapping[str, Answers]
+) -> dict[str, float]:
+    """The contrast problem by problem, over those that all arms answered."""
+    got = [(answers[name].get(kind, {}), sign) for name, sign in arms]
+    shared = set.intersection(*(set(tallies) for tallies, _ in got))
+    return {i: math.fsum(sign * tallies[i].of(metric) for tallies, sign in got) for i in shared}
+
+
+def _p(mean: float, stderr: float, freedom: int | None) -> float:
+    if stderr == 0:
+        return 1.0 if mean == 0 else 0.0
+    return normal_p(mean / stderr) if freedom is None else student_p(mean / stderr, freedom)
+
+
+def _with(d: Difference, adjusted: float) -> Difference:
+    return Difference(d.value, d.half, d.p, d.seeds, d.n, adjusted)
+
+
+def _by_kind(seeds: Sequence[Answers], kinds: Sequence[Kind]) -> dict[Kind, Mean]:
+    shown = [kind for kind in kinds if all(kind in answers for answers in seeds)]
+    return {k: _mean([statistics.fmean(t.right for t in answers[k].values()) for answers in seeds]) for k in shown}
+
+
+def _mean(values: Sequence[float]) -> Mean:
+    return Mean(statistics.fmean(values), tuple(values))

@@ -1,0 +1,115 @@
+"""What the arms of a study answered, read from their run folders: one tally a problem, nothing of a model."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xreasoner.errors import RunError
+from xreasoner.report.answers import lines_of
+from xreasoner.report.formats import MODALITIES, kind_title
+from xreasoner.report.rundata import finite, mapping
+from xreasoner.report.tables import HARD_STEPS
+from xreasoner.study.matrix import Arm, Matrix, Metric
+
+CONTROLS = "-controls"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The samples of one problem: the shares that are right and whose thoughts did not end by themselves, their mean
+    tokens. `always` says whether all are right."""
+
+    cluster: str
+    right: float
+    endless: float
+    tokens: float
+    always: bool
+
+    def of(self, metric: Metric) -> float:
+        return self.right if metric == "right" else self.endless
+
+
+Kind = tuple[str, str, str]  # domain, modality, benchmark ("": drawn)
+Answers = Mapping[Kind, Mapping[str, Tally]]  # by kind, by the problem's id
+
+
+def title_of(kind: Kind) -> str:
+    return kind[2] or kind_title(kind[:2])
+
+
+def samples_file(root: Path, arm: Arm) -> Path:
+    """Where an arm's answers lie in the folder of its seed."""
+    job = f"eval-{arm.checkpoint}" + (CONTROLS if arm.control != "real" else "")
+    folder = root / arm.run / "stages" / job
+    return (folder / arm.control if arm.control != "real" else folder) / "samples.jsonl"
+
+
+def read_arms(root: Path, matrix: Matrix) -> dict[str, Answers]:
+    """The answers of every arm in the folder of one seed. Raises RunError where an arm has none."""
+    files = {arm.name: samples_file(root, arm) for arm in matrix.arms}
+    whole = {path: read_samples(path) for path in dict.fromkeys(files.values())}
+    blind = [whole[files[name]] for name in matrix.blind_of]
+    solved = {i for answers in blind for tallies in answers.values() for i, tally in tallies.items() if tally.always}
+    asked = {i for answers in blind for tallies in answers.values() for i in tallies}
+
+    def kept(arm: Arm) -> Answers:
+        answers = whole[files[arm.name]]
+        if not matrix.blind_of:
+            return answers
+        ids = asked - solved if arm.unsolved else asked  # without pictures only some problems were asked
+        chosen = {kind: {i: t for i, t in tallies.items() if i in ids} for kind, tallies in answers.items()}
+        return {kind: tallies for kind, tallies in chosen.items() if tallies}
+
+    return {arm.name: kept(arm) for arm in matrix.arms}
+
+
+def read_samples(path: Path) -> Answers:
+    """The answers of one evaluation. Of the micro world's problems those of 3 and 4 steps, as in the report: the base
+    does the shorter ones already. Answers that the verifier failed on say nothing and are left out.
+
+    Raises RunError where there is no such evaluation, or one without answers.
+    """
+    if not path.is_file():
+        raise RunError(f"{path.parent} holds no evaluation yet: run the study without --rebuild.")
+    found: defaultdict[Kind, defaultdict[str, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    for _, row in lines_of(path):
+        if row is None or "id" not in row or row.get("outcome") == "verifier_error":
+            continue
+        tags = mapping(row.get("tags"))
+        own, steps = str(tags.get("benchmark", "")), str(tags.get("steps", ""))
+        if not own and steps.isdecimal() and int(steps) < min(HARD_STEPS):
+            continue
+        place = (str(tags.get("domain", "")), str(tags.get("modality", "text")))
+        found[(*place, own)][str(row["id"])].append(row)
+        if tags.get("also"):
+            found[("medicine", place[1], str(tags["also"]))][str(row["id"])].append(row)
+    if not found:
+        raise RunError(f"{path} holds no answers: remove {path.parent}, and run the study again.")
+    return {kind: {i: _tally(rows) for i, rows in found[kind].items()} for kind in in_order(found)}
+
+
+def in_order(kinds: Iterable[Kind]) -> list[Kind]:
+    """Kinds of problems in the order of first sight of their domain, text before pictures before charts."""
+    kinds = list(dict.fromkeys(kinds))
+    domains = [domain for domain in ("math", "clinic", "specialist") if any(k[0] == domain for k in kinds)]
+    domains += [k[0] for k in kinds]
+    modalities = list(MODALITIES)
+    return sorted(kinds, key=lambda k: (domains.index(k[0]), modalities.index(k[1]) if k[1] in modalities else 9, k[2]))
+
+
+def _tally(rows: list[Mapping[str, Any]]) -> Tally:
+    n = len(rows)
+    right = sum(row.get("outcome") == "correct" for row in rows)
+    endless = sum(_endless(row) for row in rows)
+    tokens = sum(finite(row.get("n_tokens")) or 0.0 for row in rows)
+    cluster = str(mapping(rows[0].get("tags")).get("cluster", rows[0]["id"]))
+    return Tally(cluster, right / n, endless / n, tokens / n, right == n)
+
+
+def _endless(row: Mapping[str, Any]) -> bool:
+    """Whether thoughts were closed by force, or ran into the cap where nothing closes them."""
+    return row.get("exit") == "forced" or (row.get("exit") == "none" and row.get("stop") == "cap")

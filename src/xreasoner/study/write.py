@@ -1,0 +1,182 @@
+"""What a study writes: one table, one sentence, one figure, on one page of Markdown; and every number as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from xreasoner.files import write_atomic, write_json
+from xreasoner.report.formats import NOTHING, clean, kind_label, listed, number, percent, points
+from xreasoner.study.compare import LEVEL, Difference, Found, Mean
+from xreasoner.study.figure import draw
+from xreasoner.study.matrix import Contrast, Matrix, Study
+from xreasoner.study.outcomes import Kind, title_of
+
+_NAMED = 3  # kinds of problems that a sentence names; more are counted
+
+
+def write_study(
+    out: Path, name: str, study: Study, command: str, seeds: Sequence[int], matrix: Matrix, found: Found
+) -> None:
+    """Writes NAME.md, NAME.svg and NAME.json into `out`; the same numbers give the same bytes."""
+    parts = [
+        f"# {study.title}",
+        f"{study.question} (Paper: {study.paper}.)",
+        f"```\n{command}\n```",
+        table(matrix, found),
+        f"![{study.title}]({name}.svg)",
+        f"**{sentence(matrix, found, len(seeds))}**",
+        _reading(matrix, found, seeds),
+        *([study.caution] if study.caution else []),
+    ]
+    write_atomic(out / f"{name}.svg", draw(matrix, found))
+    write_json(out / f"{name}.json", document(seeds, matrix, found))
+    write_atomic(out / f"{name}.md", "\n\n".join(parts) + "\n")
+
+
+def table(matrix: Matrix, found: Found) -> str:
+    """Arms, then contrasts, a column for each kind of problems. What is supported stands in bold."""
+    heads = ["", *map(title_of, found.kinds), "not ended", "tokens"]
+    rows = [
+        [
+            arm.name,
+            *(_share(found.right[arm.name].get(kind)) for kind in found.kinds),
+            _share(found.endless[arm.name]),
+            number(found.tokens[arm.name].value, 0),
+        ]
+        for arm in matrix.arms
+    ]
+    for of in matrix.contrasts:
+        got = found.differences[of.name]
+        rows.append([formula(of), *(_difference(got.get(kind)) for kind in found.kinds), "", ""])
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def formula(of: Contrast) -> str:
+    """A contrast as the table names it.
+
+    >>> formula(Contrast("SFT beats the base", ("SFT",), ("base",)))
+    'SFT − base'
+    """
+    terms = [f"({plus} − {minus})" for plus, minus in zip(of.plus, of.minus, strict=True)]
+    if len(terms) == 1:
+        terms = [terms[0][1:-1]]
+    return " + ".join(terms) + (", not ended" if of.metric == "endless" else "")
+
+
+def sentence(matrix: Matrix, found: Found, seeds: int) -> str:
+    """What the data support and what they do not, all contrasts of the study counted."""
+    yes, against, no = list[str](), list[str](), list[str]()
+    for of in matrix.contrasts:
+        got = found.differences[of.name]
+        better = [k for k, d in got.items() if d.supported and d.value > 0]
+        worse = [k for k, d in got.items() if d.supported and d.value < 0]
+        if better:
+            yes.append(f"{of.name} {_on(better, got)}")
+        if worse:
+            against.append(f"{of.name} {_on(worse, got)}")
+        if len(better) + len(worse) < len(got):
+            rest = [k for k in got if k not in better + worse]
+            no.append(f"{of.name} {_on(rest, got)}" if better or worse else of.name)
+    told = [f"support that {listed(yes)}"] if yes else []
+    told += [f"speak against it that {listed(against)}"] if against else []
+    told += [f"do not settle whether {listed(no)}"] if no else []
+    one = "One seed: the data " if seeds == 1 else f"The data of {seeds} seeds "
+    return one + "; they ".join(told) + "."
+
+
+def document(seeds: Sequence[int], matrix: Matrix, found: Found) -> dict[str, Any]:
+    """Every number, for programs; infinite widths are null."""
+
+    def named(values: Mapping[Kind, Any], as_plain: Any) -> dict[str, Any]:
+        return {title_of(kind): as_plain(value) for kind, value in values.items()}
+
+    def mean(of: Mean) -> dict[str, Any]:
+        return {"mean": of.value, "seeds": list(of.seeds)}
+
+    def difference(of: Difference) -> dict[str, Any]:
+        plain = {"difference": of.value, "half": of.half if math.isfinite(of.half) else None, "p": of.p}
+        return {
+            **plain,
+            "p_adjusted": of.adjusted,
+            "supported": of.supported,
+            "seeds": list(of.seeds),
+            "problems": of.n,
+        }
+
+    return {
+        "seeds": list(seeds),
+        "problems": named(found.n, int),
+        "arms": {
+            arm.name: {
+                "right": named(found.right[arm.name], mean),
+                "endless": mean(found.endless[arm.name]),
+                "tokens": mean(found.tokens[arm.name]),
+            }
+            for arm in matrix.arms
+        },
+        "contrasts": {of.name: named(found.differences[of.name], difference) for of in matrix.contrasts},
+    }
+
+
+def _reading(matrix: Matrix, found: Found, seeds: Sequence[int]) -> str:
+    comparisons = sum(map(len, found.differences.values()))
+    sizes = sorted(set(found.n.values()))
+    each = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    if len(seeds) > 1:
+        how = (
+            f"Means of {len(seeds)} seeds ({listed([str(s) for s in seeds])}). Intervals (95%): the wider of that over "
+            f"seeds (Student's t, {len(seeds) - 1} degrees of freedom: the luck of training) and that over problems "
+            "(clustered)."
+        )
+    else:
+        how = (
+            f"**One seed ({seeds[0]}).** Intervals (95%) are over problems (clustered) and know nothing of the luck of "
+            "training: another seed may differ by more."
+        )
+    return (
+        f"Percent right on {each} problems of a kind, “not ended” and tokens over all of them. {how} Differences are "
+        f"taken problem by problem; bold ones are supported: with all {comparisons} comparisons of this study counted, "
+        f"{LEVEL:.0%} of such are expected to be false, at most (Benjamini and Hochberg). “Not ended” is the share of "
+        "answers whose thoughts were closed by force, or cut off."
+    )
+
+
+def _share(of: Mean | None) -> str:
+    if of is None:
+        return NOTHING
+    low, high = percent(min(of.seeds)), percent(max(of.seeds))
+    return percent(of.value) + (f" ({low} to {high})" if low != high else "")
+
+
+def _difference(of: Difference | None) -> str:
+    if of is None:
+        return NOTHING
+    value = f"**{points(of.value)}**" if of.supported else points(of.value)
+    return f"{value} ±{number(100 * of.half)}"
+
+
+def _on(kinds: Sequence[Kind], got: Mapping[Kind, Difference]) -> str:
+    """Where, and by how much."""
+    values = [points(got[k].value) for k in sorted(kinds, key=lambda k: got[k].value)]
+    by = values[0] if values[0] == values[-1] else f"{values[0]} to {values[-1]}"
+    if len(kinds) == len(got):
+        where = f"on all {len(got)} kinds of problems" if len(got) > 1 else f"on {_inside(kinds[0])}"
+    elif len(kinds) <= _NAMED:
+        where = f"on {listed([_inside(k) for k in kinds])}"
+    else:
+        where = f"on {len(kinds)} of {len(got)} kinds"
+    return f"{where} ({by})"
+
+
+def _inside(kind: Kind) -> str:
+    """The name of a kind within a sentence."""
+    return kind[2] or kind_label(kind[:2])
+
+
+def _cell(text: str) -> str:
+    """One cell of Markdown: names of benchmarks and arms are text, not markup."""
+    return clean(text).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
