@@ -98,7 +98,7 @@ def _measured(benchmark: Benchmark, context: Context) -> Iterator[Finding]:
     processor = load_processor(context.base, max_pixels=context.recipe.model.max_pixels) if pictured else None
     encode = Encoder(context.tokenizer, processor, getattr(context.config, "image_token_id", None))
     longest = max(len(encode(Prompt(e.messages)).ids) for e in [*pictured[:8], *examples[:64]])
-    budgets = spec.think_budget + spec.answer_budget
+    budgets = (spec.think_budget or 0) + spec.answer_budget
     told = f"`{benchmark.name}`: {len(examples):,} problems" + (" drawn" if drawn else "")
     if loaded.left_out:
         first = loaded.left_out[0]

@@ -4,7 +4,7 @@ here, else assumed from the recipe's limits, and then `source` says so."""
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,7 @@ def evaluation_load(spec: EvalSpec, max_pixels: int | None = None) -> tuple[Load
         shown = sum(n for name, n in sizes.items() if name not in TEXT_SIZES) / problems
         images = -(-(max_pixels or MOST_PIXELS) // TOKEN_PIXELS) if shown else 0
         known = "" if set(names) <= SIZES.keys() else " (some assumed)"
-    budget = spec.think_budget + spec.answer_budget
+    budget = (spec.think_budget or 0) + spec.answer_budget
     source = f"{problems:,} problems{known}, prompts assumed at {prompt} tokens, replies at {ANSWERED:.0%} of {budget}"
     lengths = Lengths(prompt + images, prompt + images + budget)
     return Load(problems * spec.epochs, prompt + images * shown, ANSWERED * budget, lengths, source), images
@@ -129,7 +129,10 @@ def _sample(recipe: Recipe, data: DataSpec, seed: int, tokenizer: Any) -> _Sampl
     known = DATASETS.get(data.name)
     if isinstance(known, Drawn):
         examples = load_training(data.model_copy(update={"rows": min(SAMPLE, data.rows or SAMPLE)}), seed)
-        return _measured(list(examples), data.rows or len(examples), tokenizer, f"from {len(examples)} drawn rows")
+        source = f"from {len(examples)} drawn rows"
+        if known.shows_pictures:
+            source += f", a picture taken for {MICRO_IMAGE} tokens, its reader's own memory and work left out"
+        return _measured(list(examples), data.rows or len(examples), tokenizer, source)
     if data.path is not None:
         return _of_file(data, tokenizer)
     rows = ROWS.get(data.name, 10_000)
@@ -158,6 +161,8 @@ def _of_file(data: DataSpec, tokenizer: Any) -> _Sample:
 def _measured(examples: list[Example], rows: int, tokenizer: Any, source: str) -> _Sample:
     answered = all(e.response for e in examples)
     responses = [e.response or "" for e in examples]
+    pictures = [MICRO_IMAGE * len(e.images) for e in examples]
+    examples = [_without_pictures(e) if e.images else e for e in examples]
     if tokenizer is None:
         prompts = ["".join(str(m.content) for m in e.messages) for e in examples]
         counts = [[int(len(text) / CHARACTERS_A_TOKEN) for text in texts] for texts in (prompts, responses)]
@@ -166,4 +171,11 @@ def _measured(examples: list[Example], rows: int, tokenizer: Any, source: str) -
         prompts = [prompt_text(e.messages, tokenizer, e.id) for e in examples]
         ids = [tokenizer(texts, add_special_tokens=False)["input_ids"] for texts in (prompts, responses)]
         counts = [[len(row) for row in rows_] for rows_ in ids]
-    return _Sample(rows, counts[0], [n + 1 for n in counts[1]] if answered else [], source)
+    prompt_tokens = [n + more for n, more in zip(counts[0], pictures, strict=True)]
+    return _Sample(rows, prompt_tokens, [n + 1 for n in counts[1]] if answered else [], source)
+
+
+def _without_pictures(example: Example) -> Example:
+    """An example with the text of its turns alone."""
+    messages = (replace(m, content="".join(p for p in m.content if isinstance(p, str))) for m in example.messages)
+    return replace(example, messages=tuple(messages))

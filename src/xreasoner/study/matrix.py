@@ -10,7 +10,8 @@ from xreasoner.config import DistillSpec, Recipe, RlSpec, SftSpec
 from xreasoner.errors import RecipeError
 
 Metric = Literal["right", "endless"]
-Stage = SftSpec | RlSpec | DistillSpec
+TrainingStage = SftSpec | RlSpec
+Stage = TrainingStage | DistillSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +86,9 @@ def over(name: str, a: str, b: str, metric: Metric = "right") -> Contrast:
     return Contrast(name, (a,), (b,), metric)
 
 
-def path_of(recipe: Recipe) -> tuple[SftSpec | RlSpec, ...]:
+def path_of(recipe: Recipe) -> tuple[TrainingStage, ...]:
     """The training stages from the base to the recipe's final model."""
-    by_name, name, found = {s.name: s for s in recipe.training}, recipe.final_stage, list[SftSpec | RlSpec]()
+    by_name, name, found = {s.name: s for s in recipe.training}, recipe.final_stage, list[TrainingStage]()
     while name != "base":
         found.insert(0, by_name[name])
         name = recipe.start_of(by_name[name])
