@@ -93,11 +93,21 @@ class TrainSpec(Frozen):
 
 
 class SftSpec(TrainSpec):
+    """`images`: rows may hold pictures. Training then runs the whole VLM, eyes frozen; without it a picture in training
+    data is an error, as it always is in RL and distillation."""
+
     name: Name = "sft"
     epochs: Positive
     batch_sequences: Positive
     max_tokens: Positive
     overlong: Literal["cut", "drop"]
+    images: bool = False
+
+    @model_validator(mode="after")
+    def _no_adapters_with_images(self) -> SftSpec:
+        if self.images and self.lora is not None:
+            raise ValueError("adapters are trained on text alone here; remove `lora`, or `images`")
+        return self
 
 
 class RlSpec(TrainSpec):
@@ -218,11 +228,13 @@ class ControlsSpec(Frozen):
 
 
 class EvalSpec(Frozen):
+    """`think_budget: null` turns the forced exit off; `answer_budget` then bounds the whole completion."""
+
     suite: str
     checkpoints: tuple[str, ...] = ()  # empty: base and every stage
     epochs: Positive = 1
     temperature: Annotated[float, Field(ge=0)] = 0.0
-    think_budget: Positive
+    think_budget: Positive | None
     answer_budget: Positive
     limit: Positive | None = None  # of every task of the suite
     split: Literal["dev", "test"] = "test"
