@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from xreasoner.config import DataSpec, DistillSpec, TeacherSpec
-from xreasoner.data.datasets import DATASETS, Drawn, check_spec, load_training
+from xreasoner.data.datasets import DATASETS, Drawn, check_spec, load_training, shows_pictures
 from xreasoner.data.prepare import open_prepared, prepare
 from xreasoner.distill import PROBLEMS, SAMPLES, TRACES, distill, teacher_of
 from xreasoner.errors import RecipeError
@@ -66,6 +66,8 @@ def distill_command(
         said = first["msg"].removeprefix("Value error, ")
         raise RecipeError(f"`{'.'.join(map(str, first['loc']))}`: {said}; mend that option.") from None
     check_spec(spec.data)
+    if shows_pictures(spec.data.name):
+        raise RecipeError(f"The dataset {spec.data.name} holds pictures, and teachers are asked in text: take another.")
     console = Console()
     with console.status("loading") as status:
         told = _teller(status.update)

@@ -14,6 +14,7 @@ from xreasoner.data.datasets import (
     example_of_row,
     load_training,
     options_of,
+    shows_pictures,
 )
 from xreasoner.data.fates import Unfit
 from xreasoner.data.sources import Unreadable
@@ -218,9 +219,10 @@ def test_text_that_no_file_could_hold_is_malformed():
 
 
 @pytest.mark.parametrize("name", [n for n in DATASETS if n.startswith("micro-")])
-def test_micro_sets_are_text_with_golds_that_pass(name):
+def test_micro_sets_have_golds_that_pass_and_text_alone_but_for_one(name):
     rows = load_training(DataSpec(name=name, rows=20), seed=3)
     assert len(rows) == 20
+    assert any(row.images for row in rows) == (name == "micro-math-pictures") == shows_pictures(name)
     assert all(check_gold(row).outcome == "correct" for row in rows)
     assert {row.tags["domain"] for row in rows} == {name.split("-")[1]}
 
@@ -238,6 +240,8 @@ def test_micro_sets_are_text_with_golds_that_pass(name):
         (DataSpec(name="micro-math", rows=2, pass_rate=(0, 1)), "remove its `pass_rate`"),
         (DataSpec(name="micro-math", rows=2, options={"stps": [2]}), "stps"),
         (DataSpec(name="micro-math", rows=2, options={"steps": 2}), "wrong kind"),
+        (DataSpec(name="micro-math", rows=2, options={"p_pictured": 0.5}), "no option p_pictured"),
+        (DataSpec(name="micro-math-pictures", rows=2, options={"pictures": "."}), "no option pictures"),
         (DataSpec(name="gsm8k", options={"steps": [2]}), "no options"),
         (DataSpec(name="medqa", options={"choice": 4}), "it has choices"),
         (DataSpec(name="medqa", options={"choices": 6}), "choose one of 4, 5"),

@@ -118,3 +118,46 @@ def test_every_cell_of_a_bar_reads_as_its_value() -> None:
 
 def test_seeds_do_not_depend_on_the_process() -> None:
     assert examples._number("picture", "test", "math-3-0") == 7504311891461053212
+
+
+def test_a_share_of_the_problems_is_pictured_and_nothing_else_changes(tmp_path: Path) -> None:
+    text, some, every = (
+        training_examples(300, 5, p_ramble=0.3, draw=2, p_pictured=p, pictures=tmp_path) for p in (0, 0.5, 1)
+    )
+    assert text == training_examples(300, 5, p_ramble=0.3, draw=2)
+    shares = [sum(r.tags["modality"] == m for r in some) / 300 for m in ("text", "image", "chart")]
+    assert shares == pytest.approx([0.5, 0.25, 0.25], abs=0.08)
+    assert {r.tags["modality"] for r in every} == {"image", "chart"}
+    for row, pictured in zip(text, some, strict=True):
+        assert (row.id, row.gold, row.response) == (pictured.id, pictured.gold, pictured.response)
+        if not pictured.images:
+            assert row == pictured
+    assert all(Path(image.path).parent == tmp_path and Path(image.path).is_file() for r in some for image in r.images)
+    with pytest.raises(DataError, match="p_pictured"):
+        training_examples(1, 0, p_pictured=1.5)
+
+
+def test_pictures_of_training_depend_on_seed_and_draw_alone(tmp_path: Path) -> None:
+    def drawn(folder: str, seed: int, draw: int) -> list[bytes]:
+        rows = training_examples(4, seed, p_pictured=1, pictures=tmp_path / folder, draw=draw)
+        return [Path(image.path).read_bytes() for row in rows for image in row.images]
+
+    first = drawn("a", 0, 0)
+    assert first == drawn("b", 0, 0)
+    assert not set(first) & {*drawn("a", 1, 0), *drawn("a", 0, 1)}
+    named = training_examples(4, 0, p_pictured=1)
+    assert [Path(row.images[0].path).exists() for row in named] == [False] * 4
+
+
+def test_no_picture_of_evaluation_is_of_a_rendering_that_training_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank, asked = glyphs.bank, list[str]()
+    monkeypatch.setattr(glyphs, "bank", lambda purpose: [asked.append(purpose), bank(purpose)][1])
+    training_examples(8, 0, p_pictured=1, pictures=tmp_path / "train")
+    assert set(asked) == {"train"}
+    asked.clear()
+    evaluation_examples("test", {2: 2}, tmp_path / "eval")
+    assert set(asked) == {"eval"}
+    names = [{p.stem for p in (tmp_path / of).iterdir()} for of in ("train", "eval")]
+    assert names[0].isdisjoint(names[1])  # which give the seeds of crops, bars and noise

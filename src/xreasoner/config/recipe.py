@@ -103,6 +103,13 @@ class Recipe(Frozen):
                         f"stage `{stage.name}` {what}, for which every process needs a copy of vLLM of its own here: "
                         "set `launch.vllm.tensor_parallel: 1`"
                     )
+        if self.launch.processes * self.launch.nodes > 1:
+            for stage in self.training:
+                if isinstance(stage, SftSpec) and stage.images:
+                    raise ValueError(
+                        f"stage `{stage.name}` trains with `images`, which one process does here: set "
+                        "`launch.processes: 1` and `launch.nodes: 1`"
+                    )
         if self.launch.sharding == "none":
             return self
         for stage in self.training:
@@ -126,6 +133,13 @@ class Recipe(Frozen):
         """The checkpoint that a stage starts from."""
         i = self.training.index(stage)
         return stage.start or (self.training[i - 1].name if i else "base")
+
+    def has_shown_pictures(self, stage: SftSpec | RlSpec) -> bool:
+        """Whether a stage, or any on the way to it, was trained with `images`."""
+        if isinstance(stage, SftSpec) and stage.images:
+            return True
+        start = next((s for s in self.training if s.name == self.start_of(stage)), None)
+        return start is not None and self.has_shown_pictures(start)
 
     def traces_of(self, data: DataSpec) -> DistillSpec | None:
         """The distill stage whose traces `data` means, if it means any."""

@@ -33,13 +33,16 @@ _MATH_CONFIGS = (
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A set that is made and not read: `draw(rows, seed, **options)`."""
+    """A set that is made and not read: `draw(rows, seed, **options)`. One that `shows_pictures` takes the share of rows
+    that have one (`p_pictured`), and the folder that they are drawn into (`pictures`), which is no option."""
 
     draw: Callable[..., list[Example]]
+    shows_pictures: bool = False
 
     @property
     def options(self) -> set[str]:
-        return set(inspect.signature(self.draw).parameters) - {"rows", "seed", "direct", "domain"}
+        fixed = {"rows", "seed", "direct", "domain", "pictures"} | (set() if self.shows_pictures else {"p_pictured"})
+        return set(inspect.signature(self.draw).parameters) - fixed
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ def _medqa_hub(options: Mapping[str, Any]) -> Hub:
 DATASETS: dict[str, Dataset | Drawn] = {
     "micro-math": Drawn(partial(training_examples, domain="math")),
     "micro-math-direct": Drawn(partial(training_examples, domain="math", direct=True)),
+    "micro-math-pictures": Drawn(partial(training_examples, domain="math", p_pictured=0.5), shows_pictures=True),
     "micro-clinic": Drawn(partial(training_examples, domain="clinic")),
     "micro-specialist": Drawn(partial(training_examples, domain="specialist")),
     "jsonl": Dataset(
@@ -202,23 +206,31 @@ def _all_text(example: Example) -> str:
     return "".join([example.id, *contents, example.gold, *example.options, example.response or "", *tags])
 
 
-def load_training(spec: DataSpec, seed: int) -> Sequence[Example]:
-    """The training examples of a set that is drawn.
+def shows_pictures(name: str) -> bool:
+    """Whether rows of this dataset may hold pictures: some drawn ones do, of one that is read such rows go."""
+    of = DATASETS.get(name)
+    return isinstance(of, Drawn) and of.shows_pictures
+
+
+def load_training(spec: DataSpec, seed: int, pictures: Path | None = None) -> Sequence[Example]:
+    """The training examples of a set that is drawn; the pictures of one that has some are drawn into the folder
+    `pictures` (None: they are named, and not drawn).
 
     Raises:
-        RecipeError, DataError: unknown names or options, a gold that fails, or an image: training sees text only.
+        RecipeError, DataError: unknown names or options, a gold that fails, or an image in a set that has none.
     """
     check_spec(spec)
     of = DATASETS[spec.name]
     assert isinstance(of, Drawn), "rows that are read are prepared (data/prepare.py)"
+    folder = {"pictures": pictures} if of.shows_pictures else {}
     try:
-        examples = of.draw(spec.rows, seed, **spec.options)
+        examples = of.draw(spec.rows, seed, **spec.options, **folder)
     except TypeError as e:
         raise RecipeError(
             f"An option of the dataset {spec.name} has a value of the wrong kind ({e}): mend it."
         ) from None
     for example in examples:
-        if example.images:
+        if example.images and not of.shows_pictures:
             raise DataError(f"Row {example.id} of {spec.name} holds an image: training sees text only; remove the row.")
     check_golds(examples)
     return examples

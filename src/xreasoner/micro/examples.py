@@ -1,4 +1,5 @@
-"""Micro problems as Examples: text-only training sets, and the evaluation cells with their pictures."""
+"""Micro problems as Examples: training sets, of text alone but for one, and the evaluation cells with their
+pictures."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import Literal
 
 from xreasoner.errors import DataError
 from xreasoner.micro import glyphs, world
+from xreasoner.micro.glyphs import Purpose
 from xreasoner.micro.world import Domain, Problem, Split
 from xreasoner.types import Example, Image, Message
 
@@ -29,17 +31,24 @@ def _tags(problem: Problem, modality: str, cluster: str) -> dict[str, str]:
 
 
 def example_of(
-    problem: Problem, modality: Modality, example_id: str, cluster: str, picture: Path, response: str | None = None
+    problem: Problem,
+    modality: Modality,
+    example_id: str,
+    cluster: str,
+    picture: Path,
+    response: str | None = None,
+    purpose: Purpose | None = "eval",
 ) -> Example:
     """A problem whose page stands in the text ("text"), in a picture ("image"), or whose start value stands in a bar
-    chart ("chart"). A picture that is not there yet is drawn at `picture`, from renderings that no training used; it
-    depends on the name of its file alone. The same problem in every modality has the same `cluster`."""
+    chart ("chart"). A picture that is not there yet is drawn at `picture`, for evaluation from renderings that no
+    training used; it depends on the name of its file alone. `purpose` None: it is named, and not drawn. The same
+    problem in every modality has the same `cluster`."""
     text = {"text": problem.lines, "image": [], "chart": problem.charted_lines}[modality]
     question = world.join([*world.line_words(text), problem.question()])
-    if modality != "text" and not picture.exists():
+    if modality != "text" and purpose is not None and not picture.exists():
         seed = _number("picture", picture.stem)
         bars = world.chart_bars(random.Random(seed), problem)
-        glyphs.save(glyphs.page(problem.lines) if modality == "image" else glyphs.chart(bars), seed, picture)
+        glyphs.save(glyphs.page(problem.lines) if modality == "image" else glyphs.chart(bars), seed, picture, purpose)
     content = question if modality == "text" else (Image(str(picture)), question)
     return Example(
         id=example_id,
@@ -63,19 +72,28 @@ def training_examples(
     p_drift: float = 0.0,
     rehearse: float = 0.0,
     draw: int = 0,
+    p_pictured: float = 0.0,
+    pictures: Path | None = None,
 ) -> list[Example]:
-    """Text-only problems of the training split with a teacher's reply: worked, or (`direct`) the answer alone.
+    """Problems of the training split with a teacher's reply: worked, or (`direct`) the answer alone.
 
     `rehearse` is the share of problems that come from the general domains instead, against forgetting. `draw` is which
     of several independent draws: stages that shall not share their problems take different ones. The problems of a draw
     do not depend on the replies.
+
+    All are text but for the share `p_pictured`, half of which show their page in a picture, half their start value in a
+    bar chart, both of training's renderings; problems and replies are the same whatever the share. Pictures are drawn
+    into the folder `pictures`; None: they are named, and not drawn.
     """
     if not steps or not set(steps) <= set(STEPS):
         raise DataError(f"The micro data option `steps` must name some of {list(STEPS)}, not {list(steps)}.")
     if not 0 <= rehearse <= 1:
         raise DataError(f"The micro data option `rehearse` is a share between 0 and 1, not {rehearse}.")
+    if not 0 <= p_pictured <= 1:
+        raise DataError(f"The micro data option `p_pictured` is a share between 0 and 1, not {p_pictured}.")
     rng, examples = random.Random(_number("training", seed, domain, draw)), []
     moods = random.Random(_number("teacher", seed, domain, draw))
+    shown = random.Random(_number("shown", seed, domain, draw))
     for i in range(rows):
         of = rng.choice(DOMAINS) if rng.random() < rehearse else domain
         problem = world.draw(rng, of, rng.choice(list(steps)), "train")
@@ -83,8 +101,10 @@ def training_examples(
             response = world.join(world.answer_words(problem.values[-1]))
         else:
             response = world.teacher_reply(moods, problem, p_ramble, p_recheck, p_drift)
-        name = f"{domain}-{i}"
-        examples.append(example_of(problem, "text", name, name, Path(), response))
+        name, pictured, charted = f"{domain}-{i}", shown.random() < p_pictured, shown.random() < 0.5
+        modality: Modality = "text" if not pictured else "chart" if charted else "image"
+        picture = (pictures or Path()) / f"train-{seed}-{draw}-{name}-{modality}.png"
+        examples.append(example_of(problem, modality, name, name, picture, response, "train" if pictures else None))
     return examples
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -24,6 +25,7 @@ BAR_ROWS = 3  # rows of cells that a chart's bars stand in
 BLANK = ""  # the word of an empty cell
 CELL_WORDS = (*PAGE_WORDS, BLANK)
 CELL_ID = {word: i for i, word in enumerate(CELL_WORDS)}
+Purpose = Literal["train", "eval"]  # which renderings a picture is made of
 _MARGIN = 4  # a rendering is larger than a cell, so that crops jitter
 _TRAIN_SEED, _EVAL_SEED = 1, 2
 
@@ -129,15 +131,17 @@ def assemble(cells: np.ndarray, columns: int) -> np.ndarray:
     return grid.reshape(rows * CELL, columns * CELL, 3)
 
 
-def draw(picture: Picture, seed: int) -> Image.Image:
-    """A picture as evaluation shows it, a pure function of (picture, seed)."""
-    cells = paint_pictures([picture], "eval", np.random.default_rng(seed))
+def draw(picture: Picture, seed: int, purpose: Purpose = "eval") -> Image.Image:
+    """A picture as evaluation (or training) shows it, a pure function of (picture, seed, purpose)."""
+    cells = paint_pictures([picture], purpose, np.random.default_rng(seed))
     return Image.fromarray(assemble(cells, picture.columns))
 
 
-def save(picture: Picture, seed: int, path: Path) -> None:
+def save(picture: Picture, seed: int, path: Path, purpose: Purpose = "eval") -> None:
     """Draws a picture into a PNG file. A reader never finds half of it: it is written aside and renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{os.getpid()}")
-    draw(picture, seed).save(aside, format="PNG", compress_level=1)  # level 6: a seventh smaller, 6 times slower
+    draw(picture, seed, purpose).save(
+        aside, format="PNG", compress_level=1
+    )  # level 6: a seventh smaller, 6 times slower
     aside.replace(path)
