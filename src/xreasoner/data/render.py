@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -41,16 +41,25 @@ def render(example: Example, tokenizer: Any, max_tokens: int, overlong: Literal[
 
 
 def render_many(
-    examples: Sequence[Example], tokenizer: Any, max_tokens: int, overlong: Literal["cut", "drop"]
+    examples: Sequence[Example],
+    tokenizer: Any,
+    max_tokens: int,
+    overlong: Literal["cut", "drop"],
+    encode: Callable[[Example], list[int]] | None = None,
 ) -> list[Rendered]:
-    """`render` of every example; a fast tokenizer encodes them on all cores. Raises as `render` does."""
+    """`render` of every example; a fast tokenizer encodes them on all cores. Raises as `render` does. `encode` gives
+    the ids of prompts in its place where these may hold pictures."""
     for example in examples:
         if not example.response:
             raise DataError(f"The example {example.id} has no response to imitate: give it one, or leave the row out.")
     if tokenizer.eos_token_id is None:
         raise ModelError("The tokenizer names no end token: set eos_token in its tokenizer_config.json.")
-    texts = [prompt_text(example.messages, tokenizer, example.id) for example in examples]
-    prompts: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    prompts: list[list[int]]
+    if encode is None:
+        texts = [prompt_text(example.messages, tokenizer, example.id) for example in examples]
+        prompts = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    else:
+        prompts = [encode(example) for example in examples]
     responses: list[list[int]] = tokenizer(
         [example.response for example in examples], add_special_tokens=False, split_special_tokens=True
     )["input_ids"]

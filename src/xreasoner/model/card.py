@@ -7,24 +7,24 @@ import json
 CARD = """---
 library_name: transformers
 pipeline_tag: image-text-to-text
-{hub_base}tags: [xreasoner, reasoning, text-only-post-training]
+{hub_base}tags: [{tags}]
 ---
 
 # {name}
 
-A vision-language model ({model_type}) whose language tower was trained on text alone and then grafted back, after
+A vision-language model ({model_type}) whose language tower was trained on {what} and then grafted back, after
 X-Reasoner ([arXiv 2505.03981](https://arxiv.org/abs/2505.03981)). Written by `xreasoner`.
 
 | | |
 |---|---|
 | base | {base} |
-| trained | the language tower, on text; {n_tower} tensors |
+| trained | the language tower, on {material}; {n_tower} tensors |
 | not trained | vision encoder and projector; {n_vision} tensors |
 | vision SHA-256 before | `{before}` |
 | vision SHA-256 after | `{after}` |
 | vision identical | {identical} |
 
-Images were never part of the training, so whatever this model gained on images it gained from text. It inherits the
+{images} It inherits the
 base's limitations, and the base's licence applies.
 
 ## Load
@@ -41,10 +41,27 @@ image tokens are wrong, in Qwen2.5-VL silently. `AutoProcessor` needs torchvisio
 `load_processor` of `xreasoner` works without.
 """
 
+_TEXT_ALONE = "Images were never part of the training, so whatever this model gained on images it gained from text."
+_PICTURED = "Images were part of the training: what this model gained on images is no measure of transfer from text."
 
-def model_card(name: str, base: str, model_type: str, n_tower: int, n_vision: int, before: str, after: str) -> str:
-    """The card of a model grafted from `base`. `before` and `after` are the vision hashes of both."""
+
+def model_card(
+    name: str,
+    base: str,
+    model_type: str,
+    n_tower: int,
+    n_vision: int,
+    before: str,
+    after: str,
+    pictured: bool = False,
+) -> str:
+    """The card of a model grafted from `base`. `before` and `after` are the vision hashes of both; `pictured` is
+    whether it was shown pictures while it was trained."""
     return CARD.format(
+        tags="xreasoner, reasoning" + ("" if pictured else ", text-only-post-training"),
+        what="text and pictures" if pictured else "text alone",
+        material="text and pictures" if pictured else "text",
+        images=_PICTURED if pictured else _TEXT_ALONE,
         hub_base=f"base_model: {json.dumps(base)}\n" if "/" in base else "",  # the field takes hub ids only
         name=name,
         base=base,

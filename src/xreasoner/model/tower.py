@@ -68,13 +68,15 @@ def detach(vlm_dir: Path, out_dir: Path) -> None:
         write_shards(partial, dict(zip(names, kept, strict=True)))
 
 
-def graft(vlm_dir: Path, tower_dir: Path, out_dir: Path) -> None:
+def graft(vlm_dir: Path, tower_dir: Path, out_dir: Path, pictured: bool = False) -> None:
     """Write to `out_dir` the VLM in `vlm_dir` with its language tower replaced by the trained one in `tower_dir`.
 
     Tensor names, shards, configuration, tokenizer and processor are the source VLM's; so is every tensor's data type
     (a tower trained in float32 is rounded to the source's bfloat16). Where the source ties its embeddings, no lm_head
-    is written. Raises ModelError where the tower is not of the same architecture, vocabulary and shapes, RunError
-    where `out_dir` exists or cannot be written.
+    is written. `pictured` tells the model's card whether the tower was trained with pictures.
+
+    Raises ModelError where the tower is not of the same architecture, vocabulary and shapes, RunError where `out_dir`
+    exists or cannot be written.
     """
     vlm_dir, tower_dir, out_dir = Path(vlm_dir), Path(tower_dir), Path(out_dir)
     family = family_of(vlm_dir)
@@ -101,7 +103,7 @@ def graft(vlm_dir: Path, tower_dir: Path, out_dir: Path) -> None:
         n_vision = len(_vision_of(family, shards))
         n_tower = sum(map(len, grafted.values())) - n_vision
         card = model_card(
-            out_dir.name, model_name(vlm_dir), family.model_type, n_tower, n_vision, before=before, after=after
+            out_dir.name, model_name(vlm_dir), family.model_type, n_tower, n_vision, before, after, pictured
         )
         (partial / "README.md").write_text(card, encoding="utf-8")
 

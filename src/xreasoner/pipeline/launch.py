@@ -24,7 +24,7 @@ from typing import Any
 from xreasoner.config import LaunchSpec, Recipe, RlSpec, SftSpec
 from xreasoner.errors import RecipeError, StageFailed, UserError
 from xreasoner.files import read_json, write_json
-from xreasoner.pipeline.steps import DETACH
+from xreasoner.pipeline.steps import DETACH, base_dir
 from xreasoner.runs import JobDir, RunDir
 from xreasoner.train.division import check_division
 from xreasoner.types import Example
@@ -127,7 +127,11 @@ def train(run_dir: RunDir, stage: SftSpec | RlSpec, job: JobDir, examples: Seque
 def train_here(run_dir: RunDir, stage: SftSpec | RlSpec, job: JobDir, examples: Sequence[Example]) -> dict[str, Any]:
     """Trains a stage in this process, which may be one of several."""
     recipe = run_dir.recipe
-    start = recipe.start_of(stage)
+    start, eyes = recipe.start_of(stage), None
+    if isinstance(stage, SftSpec) and stage.images:
+        from xreasoner.train.eyes import Eyes
+
+        eyes = Eyes(base_dir(recipe), recipe.model.max_pixels)  # the user's own: no run mends it by making it again
     with run_dir.job(DETACH if start == "base" else start).model_guard() as made:
         where = (made / "tower", job.path)
         if isinstance(stage, RlSpec):
@@ -136,7 +140,7 @@ def train_here(run_dir: RunDir, stage: SftSpec | RlSpec, job: JobDir, examples: 
             return train_rl(stage, examples, *where, recipe.seed, job.report_progress, recipe.launch)
         from xreasoner.train.sft import train_sft
 
-        return train_sft(stage, examples, *where, recipe.seed, job.report_progress, recipe.launch)
+        return train_sft(stage, examples, *where, recipe.seed, job.report_progress, recipe.launch, eyes)
 
 
 def command(launch: LaunchSpec, root: Path, stage: str) -> list[str]:

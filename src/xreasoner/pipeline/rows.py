@@ -14,7 +14,7 @@ from xreasoner.pipeline.steps import DATA, is_prepared
 from xreasoner.runs import JobDir, RunDir
 from xreasoner.types import Example
 
-_PREPARED = "prepared"  # the folder in the job's
+_PREPARED, DRAWN = "prepared", "pictures"  # folders in the job's
 Stage = SftSpec | RlSpec | DistillSpec
 
 
@@ -35,10 +35,11 @@ def prepare_rows(run_dir: RunDir, stage: Stage, job: JobDir) -> dict[str, Any]:
 
 
 def rows_of(run_dir: RunDir, stage: Stage) -> Sequence[Example]:
-    """What a stage works on; prepared rows are read from the disk as they are asked for."""
+    """What a stage works on; prepared rows are read from the disk as they are asked for. Pictures of drawn rows come to
+    lie in the stage's folder while it trains."""
     recipe = run_dir.recipe
     if not is_prepared(recipe, stage):
-        return load_training(stage.data, recipe.seed)
+        return load_training(stage.data, recipe.seed, run_dir.job(stage.name).path / DRAWN)
     with run_dir.job(DATA + stage.name).model_guard() as made:
         return open_prepared(made / _PREPARED)
 

@@ -11,7 +11,7 @@ from typing import Any
 from xreasoner.config import THINK_SUFFIX, DistillSpec, RlSpec, TeacherSpec
 from xreasoner.files import disk_guard, read_json, write_json
 from xreasoner.pipeline import launch
-from xreasoner.pipeline.rows import prepare_rows, rows_of
+from xreasoner.pipeline.rows import DRAWN, prepare_rows, rows_of
 from xreasoner.pipeline.steps import CONTROLS_SUFFIX, DATA, DETACH, EVAL, Step, base_dir
 from xreasoner.runs import JobDir, RunDir
 from xreasoner.types import Example
@@ -60,9 +60,10 @@ def _train(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
         _remove(job.path / "tower")
         summary = launch.train(run_dir, stage, job, examples)
     _remove(job.path / "checkpoints")  # no earlier: a run that breaks off before must not train all of it again
+    _remove(job.path / DRAWN)
     _remove(job.path / "vlm")
     with job.model_guard():
-        graft(base_dir(recipe), job.path / "tower", job.path / "vlm")
+        graft(base_dir(recipe), job.path / "tower", job.path / "vlm", recipe.has_shown_pictures(stage))
     if isinstance(stage, RlSpec):
         summary = {**summary, "endless": _endless(job, stage)}
     return {**summary, "trained_on": trained_on(examples), "vision_hash": vision_hash(job.path / "vlm")}

@@ -1,4 +1,5 @@
-"""Supervised fine-tuning on text (paper section 2.2, stage 1): TRL's SFTTrainer on the detached language tower."""
+"""Supervised fine-tuning on text (paper section 2.2, stage 1): TRL's SFTTrainer on the detached language tower. With
+`eyes` its rows may hold pictures."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from xreasoner.files import remove, whole_folder
 from xreasoner.model.load import load_tokenizer
 from xreasoner.train.checkpoints import LocalTrainer, newest_whole
 from xreasoner.train.devices import device_arguments, set_precision, world, write_arguments
+from xreasoner.train.eyes import Eyes
 from xreasoner.train.lora import gather, load_start, save_tower
 from xreasoner.train.order import BatchOrder, EpochLoader, accumulation_steps, epoch_batches, padding_share
 from xreasoner.train.rows import Rows, write_rows
@@ -36,13 +38,14 @@ def train_sft(
     seed: int,
     progress: Progress,
     launch: LaunchSpec = LaunchSpec(),
+    eyes: Eyes | None = None,
 ) -> dict[str, Any]:
     """Trains the tower in `tower_dir` to give the examples' responses and writes it to `stage_dir/tower` (float32,
     with its tokenizer).
 
     Goes on from the newest whole checkpoint in `stage_dir/checkpoints` if there is one, on a CPU with the same
     result to the bit; the caller deletes them. The tokenised rows lie in `stage_dir/tokens` while it trains. Under
-    torchrun every process calls this with the same arguments.
+    torchrun every process calls this with the same arguments, and none with `eyes`, which a stage with `images` has.
 
     `progress` gets a dict after every optimizer step: step, of, loss (nats a trained token), learning_rate,
     grad_norm, tokens_per_second. Returned, and passed to `progress` at the end, is a dict with rows_kept, rows_cut,
@@ -50,7 +53,8 @@ def train_sft(
     tokens_per_second (of this call) and final_loss.
 
     Raises:
-        DataError: an example holds an image or no response, or none fits into max_tokens.
+        DataError: an example holds an image, which needs `eyes` and a file that can be read, or no response; or none
+            fits into max_tokens.
         ModelError: `tower_dir` holds no tower, or its tokenizer cannot render a conversation.
         RunError: the disk is full, or the loss is no longer a number.
     """
@@ -59,7 +63,7 @@ def train_sft(
     args = _arguments(spec, checkpoints, seed, launch)
     with args.main_process_first(local=False):
         if args.should_save:
-            write_rows(spec, examples, tokenizer, tokens)
+            write_rows(spec, examples, tokenizer, tokens, eyes.encode if eyes else None)
     rows = Rows(tokens)
     report = _Report(spec, rows.lengths, seed, progress)
     model, adapters = load_start(spec, tower_dir)
@@ -73,6 +77,8 @@ def train_sft(
         processing_class=tokenizer,
         callbacks=[report],
     )
+    if eyes:
+        eyes.open(trainer)
     attach(trainer, launch, stage_dir)
     write_arguments(args, stage_dir)
     newest = newest_whole(checkpoints, launch.sharding)
