@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -126,7 +126,12 @@ def _trained(stage: SftSpec, examples: Sequence[Example], context: Context) -> I
         return  # what is cut at a length that cannot be says nothing
     if not examples:
         return
-    rows = render_many(examples, context.tokenizer, stage.max_tokens, stage.overlong)
+    encode = None
+    if stage.images:
+        few = stage.data.model_copy(update={"rows": len(examples)})  # the same ones, with their pictures drawn
+        examples = load_training(few, context.recipe.seed, context.folder / f"{stage.name}-pictures")
+        encode = _seeing(context)
+    rows = render_many(examples, context.tokenizer, stage.max_tokens, stage.overlong, encode)
     share = {fate: sum(row.fate == fate for row in rows) / len(rows) for fate in ("cut", "dropped")}
     longest = max(len(row.input_ids) for row in rows)
     told = f"`{stage.name}`: of {len(rows)} rows, {share['cut']:.0%} cut at {stage.max_tokens:,} tokens"
@@ -137,6 +142,17 @@ def _trained(stage: SftSpec, examples: Sequence[Example], context: Context) -> I
         yield warning(told, "raise `max_tokens`; a row that is cut teaches to think on without an end")
     else:
         yield ok(told)
+
+
+def _seeing(context: Context) -> Callable[[Example], list[int]]:
+    """What gives the ids of prompts with pictures. Raises ModelError where the base has no processor that loads."""
+    from xreasoner.model.load import load_processor
+    from xreasoner.rollout.encode import Encoder
+    from xreasoner.types import Prompt
+
+    processor = load_processor(context.base, max_pixels=context.recipe.model.max_pixels)
+    encoder = Encoder(context.tokenizer, processor, context.config.image_token_id)
+    return lambda example: list(encoder(Prompt(example.messages)).ids)
 
 
 def _sampled(stage: RlSpec | DistillSpec, examples: Sequence[Example], context: Context) -> Iterator[Finding]:

@@ -48,7 +48,7 @@ def check_template(context: Context) -> Iterator[Finding]:
     """A conversation through the chat template, as samplers are asked and as SFT trains."""
     from xreasoner.data.render import IGNORED, prompt_text, render
 
-    tokenizer, example = context.tokenizer, next(_examples(context), _FALLBACK)
+    tokenizer, example = context.tokenizer, next((e for e in _examples(context) if not e.images), _FALLBACK)
     reply = example.response or f"{THINK_OPEN} a {THINK_CLOSE} {ANSWER_OPEN} {example.gold} {ANSWER_CLOSE}"
     example = Example("a row", example.messages, example.gold, example.verifier, response=reply)
     question = next(text for text in _texts(Example("", example.messages, "", "")))

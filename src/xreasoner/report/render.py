@@ -128,6 +128,7 @@ def _story(runs: Sequence[RunData], anchor: str, stories: int, pictures: Picture
         "asked": asked(problems, pictures),
         "micro": any(suite.startswith("micro") for suite in suites),
         "domains": {domain for domain, _ in first.kinds},
+        "text_alone": all(modality == "text" for _, modality in first.trained_on),
         "modalities": {modality for _, modality in first.kinds},
         "base_words": (card := model_card(first.base_card))[0],
         "base_figures": card[1],
