@@ -6,11 +6,15 @@ from hypothesis import strategies as st
 
 from xreasoner.stats import (
     avg_at_k,
+    discovery_rates,
     equal_shares,
     maj_at_k,
     mean_and_stderr,
+    normal_p,
     paired_difference,
     pass_at_k,
+    student_p,
+    student_quantile,
     wilson_interval,
 )
 
@@ -143,3 +147,84 @@ def test_wilson_interval_stays_within_shares_and_keeps_width_at_the_ends():
     assert wilson_interval(10, 10)[1] == 1.0
     with pytest.raises(ValueError, match="A share needs"):
         wilson_interval(1, 0)
+
+
+# Tables of Student's t: by degrees of freedom, the t that is exceeded with 10%, 5% and 1% (two-sided).
+TABLE = {
+    1: (6.314, 12.706, 63.657),
+    2: (2.920, 4.303, 9.925),
+    3: (2.353, 3.182, 5.841),
+    4: (2.132, 2.776, 4.604),
+    5: (2.015, 2.571, 4.032),
+    10: (1.812, 2.228, 3.169),
+    30: (1.697, 2.042, 2.750),
+    120: (1.658, 1.980, 2.617),
+}
+
+
+@pytest.mark.parametrize("freedom", TABLE)
+def test_students_t_is_that_of_the_tables(freedom):
+    for p, t in zip((0.1, 0.05, 0.01), TABLE[freedom], strict=True):
+        assert student_quantile(freedom, p) == pytest.approx(t, abs=6e-4)
+        assert student_p(t, freedom) == pytest.approx(p, rel=2e-3)
+        assert student_p(-t, freedom) == student_p(t, freedom)
+        assert student_p(student_quantile(freedom, p), freedom) == pytest.approx(p)
+
+
+def test_students_t_in_closed_form():
+    for t in (0.3, 1.0, 7.0):
+        assert student_p(t, 1) == pytest.approx(1 - 2 / math.pi * math.atan(t))
+        assert student_p(t, 2) == pytest.approx(1 - t / math.sqrt(2 + t * t))
+    assert student_p(0.0, 3) == student_p(0.0, 4) == 1.0
+    assert student_p(math.inf, 1) == student_p(-math.inf, 2) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_students_t_of_many_degrees_is_normal():
+    assert student_p(1.96, 100_000) == pytest.approx(normal_p(1.96), rel=1e-4)
+    assert student_quantile(100_000) == pytest.approx(1.95999, abs=1e-4)
+
+
+@pytest.mark.parametrize("freedom", [0, -1])
+def test_students_t_needs_a_degree_of_freedom(freedom):
+    with pytest.raises(ValueError, match="one degree of freedom"):
+        student_p(1.0, freedom)
+    with pytest.raises(ValueError, match="one degree of freedom"):
+        student_quantile(freedom)
+
+
+@given(st.floats(-1e9, 1e9), st.integers(1, 40))
+def test_students_p_is_a_share(t, freedom):
+    assert 0.0 <= student_p(t, freedom) <= 1.0
+    assert student_p(t, freedom) >= normal_p(t) - 1e-9  # its tails are heavier
+
+
+def test_normal_p_by_the_tables():
+    for z, p in ((0.0, 1.0), (1.0, 0.31731), (1.6449, 0.1), (1.95996, 0.05), (2.5758, 0.01), (3.2905, 0.001)):
+        assert normal_p(z) == normal_p(-z) == pytest.approx(p, rel=1e-3)
+    assert normal_p(math.inf) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("p_values", "adjusted"),
+    [
+        ([], []),
+        ([0.2], [0.2]),
+        # sorted 0.005, 0.009, 0.05, 0.4, 0.9 -> times 5/1, 5/2, 5/3, 5/4, 5/5, the least from above: first two 0.0225
+        ([0.05, 0.009, 0.9, 0.005, 0.4], [0.05 * 5 / 3, 0.0225, 0.9, 0.0225, 0.5]),
+        ([0.02, 0.02, 0.02], [0.02, 0.02, 0.02]),  # all alike: the last place counts for all
+        ([0.03, 0.01, 0.03, 0.01], [0.03, 0.02, 0.03, 0.02]),
+        ([0.0, 1.0], [0.0, 1.0]),
+        ([1.0, 1.0], [1.0, 1.0]),
+    ],
+)
+def test_discovery_rates_by_hand(p_values, adjusted):
+    assert discovery_rates(p_values) == pytest.approx(adjusted)
+
+
+@given(st.lists(st.floats(0, 1), max_size=12))
+def test_discovery_rates_keep_the_order_and_never_shrink(p_values):
+    adjusted = discovery_rates(p_values)
+    assert all(p <= q * (1 + 1e-12) <= 1 + 1e-9 for p, q in zip(p_values, adjusted, strict=True))
+    by_p = [q for _, q in sorted(zip(p_values, adjusted, strict=True))]
+    assert by_p == sorted(by_p)
+    assert discovery_rates(p_values[::-1]) == pytest.approx(adjusted[::-1])
