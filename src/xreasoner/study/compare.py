@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from xreasoner.stats import discovery_rates, mean_and_stderr, normal_p, student_p, student_quantile
 from xreasoner.study.matrix import Contrast, Matrix, Metric
-from xreasoner.study.outcomes import Answers, Kind, in_order
+from xreasoner.study.outcomes import Answers, Kind, Tally, in_order
 
 LEVEL = 0.05
 _Z = 1.96
@@ -42,8 +42,8 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All numbers of a study. Of an arm that did not answer a kind of problems nothing stands there; `n` problems of a
-    kind, at most over arms."""
+    """All numbers of a study. Of an arm that did not answer a kind of problems (or any at all) nothing stands there;
+    `n` problems of a kind, at most over arms. `endless` and `tokens` are over all problems, each counted once."""
 
     kinds: tuple[Kind, ...]
     n: Mapping[Kind, int]
@@ -62,7 +62,8 @@ def compare(matrix: Matrix, seeds: Sequence[Mapping[str, Answers]]) -> Found:
     adjusted = dict(zip(places, discovery_rates([raw[name][kind].p for name, kind in places]), strict=True))
     differences = {name: {kind: _with(d, adjusted[name, kind]) for kind, d in of.items()} for name, of in raw.items()}
     n = {kind: max(len(answers.get(kind, ())) for arms in seeds for answers in arms.values()) for kind in kinds}
-    whole = {a.name: [[t for of in arms[a.name].values() for t in of.values()] for arms in seeds] for a in matrix.arms}
+    whole = {a.name: [_of_all(arms[a.name]) for arms in seeds] for a in matrix.arms}
+    whole = {name: got for name, got in whole.items() if all(got)}
     endless = {name: _mean([statistics.fmean(t.endless for t in one) for one in got]) for name, got in whole.items()}
     tokens = {name: _mean([statistics.fmean(t.tokens for t in one) for one in got]) for name, got in whole.items()}
     return Found(tuple(kinds), n, right, endless, tokens, differences)
@@ -94,10 +95,11 @@ def contrast(of: Contrast, kind: Kind, seeds: Sequence[Mapping[str, Answers]]) -
 def _paired(
     arms: Sequence[tuple[str, float]], metric: Metric, kind: Kind, answers: Mapping[str, Answers]
 ) -> dict[str, float]:
-    """The contrast problem by problem, over those that all arms answered."""
+    """The contrast problem by problem, over those that all arms answered. Rounded, for 0.6 - 0.4 - 0.2 is not quite 0
+    in floats, and where all problems are off by the same it would pass for a difference without error."""
     got = [(answers[name].get(kind, {}), sign) for name, sign in arms]
     shared = set.intersection(*(set(tallies) for tallies, _ in got))
-    return {i: math.fsum(sign * tallies[i].of(metric) for tallies, sign in got) for i in shared}
+    return {i: round(math.fsum(sign * tallies[i].of(metric) for tallies, sign in got), 12) for i in shared}
 
 
 def _p(mean: float, stderr: float, freedom: int | None) -> float:
@@ -113,6 +115,11 @@ def _with(d: Difference, adjusted: float) -> Difference:
 def _by_kind(seeds: Sequence[Answers], kinds: Sequence[Kind]) -> dict[Kind, Mean]:
     shown = [kind for kind in kinds if all(kind in answers for answers in seeds)]
     return {k: _mean([statistics.fmean(t.right for t in answers[k].values()) for answers in seeds]) for k in shown}
+
+
+def _of_all(answers: Answers) -> list[Tally]:
+    """Every problem once: some count for two kinds."""
+    return list({i: tally for tallies in answers.values() for i, tally in tallies.items()}.values())
 
 
 def _mean(values: Sequence[float]) -> Mean:

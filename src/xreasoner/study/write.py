@@ -43,8 +43,8 @@ def table(matrix: Matrix, found: Found) -> str:
         [
             arm.name,
             *(_share(found.right[arm.name].get(kind)) for kind in found.kinds),
-            _share(found.endless[arm.name]),
-            number(found.tokens[arm.name].value, 0),
+            _share(found.endless.get(arm.name)),
+            number(found.tokens[arm.name].value, 0) if arm.name in found.tokens else NOTHING,
         ]
         for arm in matrix.arms
     ]
@@ -94,8 +94,8 @@ def document(seeds: Sequence[int], matrix: Matrix, found: Found) -> dict[str, An
     def named(values: Mapping[Kind, Any], as_plain: Any) -> dict[str, Any]:
         return {title_of(kind): as_plain(value) for kind, value in values.items()}
 
-    def mean(of: Mean) -> dict[str, Any]:
-        return {"mean": of.value, "seeds": list(of.seeds)}
+    def mean(of: Mean | None) -> dict[str, Any] | None:
+        return {"mean": of.value, "seeds": list(of.seeds)} if of else None
 
     def difference(of: Difference) -> dict[str, Any]:
         plain = {"difference": of.value, "half": of.half if math.isfinite(of.half) else None, "p": of.p}
@@ -113,8 +113,8 @@ def document(seeds: Sequence[int], matrix: Matrix, found: Found) -> dict[str, An
         "arms": {
             arm.name: {
                 "right": named(found.right[arm.name], mean),
-                "endless": mean(found.endless[arm.name]),
-                "tokens": mean(found.tokens[arm.name]),
+                "endless": mean(found.endless.get(arm.name)),
+                "tokens": mean(found.tokens.get(arm.name)),
             }
             for arm in matrix.arms
         },
