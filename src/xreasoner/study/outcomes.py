@@ -16,6 +16,8 @@ from xreasoner.report.tables import HARD_STEPS
 from xreasoner.study.matrix import Arm, Matrix, Metric
 
 CONTROLS = "-controls"
+_JUDGED = ("correct", "wrong", "no_answer")  # a verifier's error is no judgement
+_EASY = {str(steps) for steps in range(min(HARD_STEPS))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,27 +71,28 @@ def read_arms(root: Path, matrix: Matrix) -> dict[str, Answers]:
 
 def read_samples(path: Path) -> Answers:
     """The answers of one evaluation. Of the micro world's problems those of 3 and 4 steps, as in the report: the base
-    does the shorter ones already. Answers that the verifier failed on say nothing and are left out.
+    does the shorter ones already. Answers that the verifier failed on, or that nobody judged, say nothing and are left
+    out; of a sample that stands there twice the first counts, as in the report.
 
     Raises RunError where there is no such evaluation, or one without answers.
     """
     if not path.is_file():
         raise RunError(f"{path.parent} holds no evaluation yet: run the study without --rebuild.")
-    found: defaultdict[Kind, defaultdict[str, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    found: defaultdict[Kind, defaultdict[str, dict[float, Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(dict))
     for _, row in lines_of(path):
-        if row is None or "id" not in row or row.get("outcome") == "verifier_error":
+        if row is None or "id" not in row or row.get("outcome") not in _JUDGED:
             continue
         tags = mapping(row.get("tags"))
-        own, steps = str(tags.get("benchmark", "")), str(tags.get("steps", ""))
-        if not own and steps.isdecimal() and int(steps) < min(HARD_STEPS):
+        own, epoch = str(tags.get("benchmark", "")), finite(row.get("epoch")) or 1.0
+        if not own and str(tags.get("steps", "")) in _EASY:
             continue
         place = (str(tags.get("domain", "")), str(tags.get("modality", "text")))
-        found[(*place, own)][str(row["id"])].append(row)
+        found[(*place, own)][str(row["id"])].setdefault(epoch, row)
         if tags.get("also"):
-            found[("medicine", place[1], str(tags["also"]))][str(row["id"])].append(row)
+            found[("medicine", place[1], str(tags["also"]))][str(row["id"])].setdefault(epoch, row)
     if not found:
         raise RunError(f"{path} holds no answers: remove {path.parent}, and run the study again.")
-    return {kind: {i: _tally(rows) for i, rows in found[kind].items()} for kind in in_order(found)}
+    return {kind: {i: _tally([*rows.values()]) for i, rows in found[kind].items()} for kind in in_order(found)}
 
 
 def in_order(kinds: Iterable[Kind]) -> list[Kind]:
