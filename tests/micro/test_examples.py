@@ -161,3 +161,9 @@ def test_no_picture_of_evaluation_is_of_a_rendering_that_training_draws(
     assert set(asked) == {"eval"}
     names = [{p.stem for p in (tmp_path / of).iterdir()} for of in ("train", "eval")]
     assert names[0].isdisjoint(names[1])  # which give the seeds of crops, bars and noise
+
+
+def test_the_rows_of_a_seed_stay_what_they_are() -> None:
+    """Recipes, and the figures that were measured with them, name rows by a seed alone."""
+    row = training_examples(2, seed=0)[1]
+    assert row.messages[0].content == "d= 0 \n b= +2 d \n f= -3 b \n ask f"

@@ -298,3 +298,13 @@ def test_the_report_loads_neither_torch_nor_inspect() -> None:
         "sys.exit(any(m in sys.modules for m in ('torch', 'inspect_ai', 'transformers', 'math_verify')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("modalities", "alone"), [(["text"], True), (["text", "image"], False)])
+def test_a_page_says_whether_training_was_shown_pictures(tmp_path: Path, modalities: list[str], alone: bool) -> None:
+    results = write_run(tmp_path, n=4) / "results.json"
+    shown = {"trained_on": [["math", modality] for modality in modalities]}
+    results.write_text(json.dumps(json.loads(results.read_text()) | shown))
+    page = " ".join(render([collect(tmp_path)]).split())
+    assert ("both on text alone" in page) == ("on text alone, to reason" in page) == alone
+    assert ("here on text and pictures" in page) == ("on text and pictures, to reason" in page) == (not alone)

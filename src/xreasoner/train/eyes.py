@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 
-from xreasoner.errors import ModelError
 from xreasoner.model.families import family_of
 from xreasoner.model.load import load_processor, load_tokenizer, load_vlm
 from xreasoner.rollout.encode import Encoder
@@ -38,8 +37,8 @@ class Eyes:
         return list(self._encoder(Prompt(example.messages)).ids)
 
     def open(self, trainer: Any) -> None:
-        """Lets the tower that a transformers Trainer has just been given see, and its batches show, pictures. Raises
-        ModelError where it is not the tower of this VLM."""
+        """Lets the tower that a transformers Trainer has just been given see, and its batches show, pictures. It is one
+        that was detached from this VLM, or was trained from such a one."""
         tower, inner = trainer.model, self._vlm.model
         self._vlm.requires_grad_(False)
         self._share(tower)
@@ -53,17 +52,13 @@ class Eyes:
 
     def _share(self, tower: Any) -> None:
         """Puts the tower's own parameters in the place of the VLM's."""
-        ours, found = dict(tower.named_parameters(remove_duplicate=False)), set[str]()
-        for name, _ in list(self._vlm.named_parameters(remove_duplicate=False)):
-            inner = self._family.tower_name(name)
-            if inner is None:
-                continue  # the eyes
-            if inner not in ours:
-                raise ModelError(f"The tower has no {inner}: start from the tower that was detached from this VLM.")
+        ours = dict(tower.named_parameters(remove_duplicate=False))
+        names = [name for name, _ in self._vlm.named_parameters(remove_duplicate=False)]
+        places = {inner: name for name in names if (inner := self._family.tower_name(name)) is not None}
+        assert places.keys() == ours.keys(), places.keys() ^ ours.keys()
+        for inner, name in places.items():
             module, _, last = name.rpartition(".")
             setattr(self._vlm.get_submodule(module), last, ours[inner])
-            found.add(inner)
-        assert found == ours.keys(), ours.keys() - found
 
     def _collator(self, text: Callable[[list[dict[str, Any]]], dict[str, Any]]) -> Callable[..., dict[str, Any]]:
         """Adds to a batch of text what the VLM needs of its pictures: their pixels [patches, d], grids [pictures, 3]
