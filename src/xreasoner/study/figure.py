@@ -44,14 +44,16 @@ def draw(matrix: Matrix, found: Found) -> str:
         parts.append(_text("head", 8, y + 16, name, "start"))
         y += _HEAD
         for kind, d in rows:
-            parts += _row(title_of(kind), d, y + _ROW / 2, x)
+            parts += _row(title_of(kind, found.kinds), d, y + _ROW / 2, x)
             y += _ROW
     head = Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img" aria-label="{}"><style>{}</style>'
     )
     label = "; ".join(name for name, _ in groups)
     return str(
-        head.format(_WIDTH, f"{height:.0f}", clean(label), Markup(_STYLE)) + Markup("").join(parts) + Markup("</svg>\n")
+        head.format(_WIDTH, f"{height:.0f}", _shown(label), Markup(_STYLE))
+        + Markup("").join(parts)
+        + Markup("</svg>\n")
     )
 
 
@@ -85,4 +87,9 @@ def _line(css: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
 
 def _text(css: str, x: float, y: float, text: str, anchor: str) -> Markup:
     shape = Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>')
-    return shape.format(css, x, y, anchor, clean(text))
+    return shape.format(css, x, y, anchor, _shown(text))
+
+
+def _shown(text: str) -> str:
+    """Untrusted text without what XML cannot hold."""
+    return clean(text).replace("\ufffe", "\ufffd").replace("\uffff", "\ufffd")

@@ -10,7 +10,7 @@ from typing import Any
 
 from xreasoner.errors import RunError
 from xreasoner.report.answers import lines_of
-from xreasoner.report.formats import MODALITIES, kind_title
+from xreasoner.report.formats import MODALITIES, kind_label, kind_title
 from xreasoner.report.rundata import finite, mapping
 from xreasoner.report.tables import HARD_STEPS
 from xreasoner.study.matrix import Arm, Matrix, Metric
@@ -39,7 +39,11 @@ Kind = tuple[str, str, str]  # domain, modality, benchmark ("": drawn)
 Answers = Mapping[Kind, Mapping[str, Tally]]  # by kind, by the problem's id
 
 
-def title_of(kind: Kind) -> str:
+def title_of(kind: Kind, among: Iterable[Kind] = ()) -> str:
+    """The name of a kind where it begins a line; a benchmark that is several kinds of those `among` is told apart."""
+    alike = [other for other in among if kind[2] and other[2] == kind[2]]
+    if len(alike) > 1:
+        return f"{kind[2]} ({kind_label(kind[:2])})"
     return kind[2] or kind_title(kind[:2])
 
 

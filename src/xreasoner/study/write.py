@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from xreasoner.study.figure import draw
 from xreasoner.study.matrix import Contrast, Matrix, Study
 from xreasoner.study.outcomes import Kind, title_of
 
+_MARKUP = re.compile(r"[\\`*\[\]|]")
 _NAMED = 3  # kinds of problems that a sentence names; more are counted
 
 
@@ -38,10 +40,10 @@ def write_study(
 
 def table(matrix: Matrix, found: Found) -> str:
     """Arms, then contrasts, a column for each kind of problems. What is supported stands in bold."""
-    heads = ["", *map(title_of, found.kinds), "not ended", "tokens"]
+    heads = ["", *(_text(title_of(kind, found.kinds)) for kind in found.kinds), "not ended", "tokens"]
     rows = [
         [
-            arm.name,
+            _text(arm.name),
             *(_share(found.right[arm.name].get(kind)) for kind in found.kinds),
             _share(found.endless.get(arm.name)),
             number(found.tokens[arm.name].value, 0) if arm.name in found.tokens else NOTHING,
@@ -50,9 +52,9 @@ def table(matrix: Matrix, found: Found) -> str:
     ]
     for of in matrix.contrasts:
         got = found.differences[of.name]
-        rows.append([formula(of), *(_difference(got.get(kind)) for kind in found.kinds), "", ""])
+        rows.append([_text(formula(of)), *(_difference(got.get(kind)) for kind in found.kinds), "", ""])
     lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def formula(of: Contrast) -> str:
@@ -74,13 +76,15 @@ def sentence(matrix: Matrix, found: Found, seeds: int) -> str:
         got = found.differences[of.name]
         better = [k for k, d in got.items() if d.supported and d.value > 0]
         worse = [k for k, d in got.items() if d.supported and d.value < 0]
+        rest = [k for k in got if k not in better + worse]
         if better:
-            yes.append(f"{of.name} {_on(better, got)}")
+            yes.append(f"{of.name} {_on(better, got, found.kinds)}")
         if worse:
-            against.append(f"{of.name} {_on(worse, got)}")
-        if len(better) + len(worse) < len(got):
-            rest = [k for k in got if k not in better + worse]
-            no.append(f"{of.name} {_on(rest, got)}" if better or worse else of.name)
+            against.append(f"{of.name} {_on(worse, got, found.kinds)}")
+        if not better and not worse:
+            no.append(of.name)
+        elif rest:
+            no.append(f"{of.name} {_on(rest, got, found.kinds)}")
     told = [f"support that {listed(yes)}"] if yes else []
     told += [f"speak against it that {listed(against)}"] if against else []
     told += [f"do not settle whether {listed(no)}"] if no else []
@@ -92,7 +96,7 @@ def document(seeds: Sequence[int], matrix: Matrix, found: Found) -> dict[str, An
     """Every number, for programs; infinite widths are null."""
 
     def named(values: Mapping[Kind, Any], as_plain: Any) -> dict[str, Any]:
-        return {title_of(kind): as_plain(value) for kind, value in values.items()}
+        return {title_of(kind, found.kinds): as_plain(value) for kind, value in values.items()}
 
     def mean(of: Mean | None) -> dict[str, Any] | None:
         return {"mean": of.value, "seeds": list(of.seeds)} if of else None
@@ -159,24 +163,24 @@ def _difference(of: Difference | None) -> str:
     return f"{value} ±{number(100 * of.half)}"
 
 
-def _on(kinds: Sequence[Kind], got: Mapping[Kind, Difference]) -> str:
-    """Where, and by how much."""
+def _on(kinds: Sequence[Kind], got: Mapping[Kind, Difference], among: Sequence[Kind]) -> str:
+    """Where, and by how much. `among` are all kinds of the study."""
     values = [points(got[k].value) for k in sorted(kinds, key=lambda k: got[k].value)]
     by = values[0] if values[0] == values[-1] else f"{values[0]} to {values[-1]}"
     if len(kinds) == len(got):
-        where = f"on all {len(got)} kinds of problems" if len(got) > 1 else f"on {_inside(kinds[0])}"
+        where = f"on all {len(got)} kinds of problems" if len(got) > 1 else f"on {_inside(kinds[0], among)}"
     elif len(kinds) <= _NAMED:
-        where = f"on {listed([_inside(k) for k in kinds])}"
+        where = f"on {listed([_inside(k, among) for k in kinds])}"
     else:
         where = f"on {len(kinds)} of {len(got)} kinds"
     return f"{where} ({by})"
 
 
-def _inside(kind: Kind) -> str:
+def _inside(kind: Kind, among: Sequence[Kind]) -> str:
     """The name of a kind within a sentence."""
-    return kind[2] or kind_label(kind[:2])
+    return _text(title_of(kind, among) if kind[2] else kind_label(kind[:2]))
 
 
-def _cell(text: str) -> str:
-    """One cell of Markdown: names of benchmarks and arms are text, not markup."""
-    return clean(text).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+def _text(name: str) -> str:
+    """A name as Markdown that shows it: names of benchmarks come from files, and are text, not markup."""
+    return _MARKUP.sub(r"\\\g<0>", clean(name).replace("\n", " ")).replace("<", "&lt;")
