@@ -167,3 +167,18 @@ def test_the_rows_of_a_seed_stay_what_they_are() -> None:
     """Recipes, and the figures that were measured with them, name rows by a seed alone."""
     row = training_examples(2, seed=0)[1]
     assert row.messages[0].content == "d= 0 \n b= +2 d \n f= -3 b \n ask f"
+
+
+def test_golds_of_an_unreliable_verifier_are_other_digits_and_replies_stay() -> None:
+    right, wrong = training_examples(400, 0), training_examples(400, 0, p_misgold=0.5)
+    assert [e.response for e in right] == [e.response for e in wrong]
+    changed = [(a.gold, b.gold) for a, b in zip(right, wrong, strict=True) if a.gold != b.gold]
+    assert 160 < len(changed) < 240
+    assert all(b in "0123456789" for _, b in changed)
+    assert all(a.gold != b.gold for a, b in zip(right, training_examples(400, 0, p_misgold=1.0), strict=True))
+
+
+def test_a_narrow_vocabulary_is_half_of_the_operations_and_five_names() -> None:
+    words = {w for e in training_examples(300, 0, narrow=True) for w in str(e.messages[0].content).split()}
+    assert words & set(world.OPERATIONS) == {"+1", "+3", "-1", "-3", "x7"}
+    assert words & set(world.LETTERS) <= set("abcde")

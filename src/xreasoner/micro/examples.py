@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -72,6 +73,8 @@ def training_examples(
     p_drift: float = 0.0,
     rehearse: float = 0.0,
     draw: int = 0,
+    p_misgold: float = 0.0,
+    narrow: bool = False,
     p_pictured: float = 0.0,
     pictures: Path | None = None,
 ) -> list[Example]:
@@ -81,22 +84,26 @@ def training_examples(
     of several independent draws: stages that shall not share their problems take different ones. The problems of a draw
     do not depend on the replies.
 
+    Of the share `p_misgold` the gold is another digit than the right one, whatever the reply: what rewards of an
+    unreliable verifier do to RL. `narrow` draws problems of half of the operations, and of the fewest names that the
+    longest takes.
+
     All are text but for the share `p_pictured`, half of which show their page in a picture, half their start value in a
     bar chart, both of training's renderings; problems and replies are the same whatever the share. Pictures are drawn
     into the folder `pictures`; None: they are named, and not drawn.
     """
     if not steps or not set(steps) <= set(STEPS):
         raise DataError(f"The micro data option `steps` must name some of {list(STEPS)}, not {list(steps)}.")
-    if not 0 <= rehearse <= 1:
-        raise DataError(f"The micro data option `rehearse` is a share between 0 and 1, not {rehearse}.")
-    if not 0 <= p_pictured <= 1:
-        raise DataError(f"The micro data option `p_pictured` is a share between 0 and 1, not {p_pictured}.")
+    for option, share in (("rehearse", rehearse), ("p_misgold", p_misgold), ("p_pictured", p_pictured)):
+        if not 0 <= share <= 1:
+            raise DataError(f"The micro data option `{option}` is a share between 0 and 1, not {share}.")
     rng, examples = random.Random(_number("training", seed, domain, draw)), []
     moods = random.Random(_number("teacher", seed, domain, draw))
     shown = random.Random(_number("shown", seed, domain, draw))
+    wrong = random.Random(_number("misgold", seed, domain, draw))
     for i in range(rows):
         of = rng.choice(DOMAINS) if rng.random() < rehearse else domain
-        problem = world.draw(rng, of, rng.choice(list(steps)), "train")
+        problem = world.draw(rng, of, rng.choice(list(steps)), "train", narrow)
         if direct:
             response = world.join(world.answer_words(problem.values[-1]))
         else:
@@ -104,7 +111,10 @@ def training_examples(
         name, pictured, charted = f"{domain}-{i}", shown.random() < p_pictured, shown.random() < 0.5
         modality: Modality = "text" if not pictured else "chart" if charted else "image"
         picture = (pictures or Path()) / f"train-{seed}-{draw}-{name}-{modality}.png"
-        examples.append(example_of(problem, modality, name, name, picture, response, "train" if pictures else None))
+        example = example_of(problem, modality, name, name, picture, response, "train" if pictures else None)
+        if wrong.random() < p_misgold:
+            example = replace(example, gold=str((int(problem.gold) + wrong.randrange(1, 10)) % 10))
+        examples.append(example)
     return examples
 
 

@@ -162,15 +162,17 @@ def worked_reply(think: Sequence[str], value: int) -> list[str]:
     return ["<think>", *think, "</think>", *answer_words(value)]
 
 
-def draw(rng: random.Random, domain: Domain, steps: int, split: Split) -> Problem:
-    """A random problem of the split. Chains of one step are shared by all splits: there are only a hundred."""
+def draw(rng: random.Random, domain: Domain, steps: int, split: Split, narrow: bool = False) -> Problem:
+    """A random problem of the split. Chains of one step are shared by all splits: there are only a hundred. `narrow`:
+    of every second operation (or drug) and the first five names alone."""
     if steps < 1 or steps >= len(LETTERS):
         raise DataError(f"A micro problem has 1 to {len(LETTERS) - 1} steps, not {steps}: change `steps`.")
+    actions, names = (ACTIONS[domain][::2], NAMES[domain][:5]) if narrow else (ACTIONS[domain], NAMES[domain])
     while True:
         start = rng.randrange(10)
-        operations = tuple(rng.choice(ACTIONS[domain]) for _ in range(steps))
+        operations = tuple(rng.choice(actions) for _ in range(steps))
         if steps == 1 or split_of(start, operations) == split:
-            return Problem(domain, start, operations, tuple(rng.sample(NAMES[domain], steps + 1)))
+            return Problem(domain, start, operations, tuple(rng.sample(names, steps + 1)))
 
 
 def chart_bars(rng: random.Random, problem: Problem) -> list[tuple[str, int]]:

@@ -162,6 +162,8 @@ SEEDED: dict[str, Study] = {
         question="Does text of mathematics carry over to the clinic, and does it do so better than the clinic's own?",
         expand=domain,
         seeds=3,
+        caution="“Made to think” begins every answer with `<think>`. The paper's runs without a chain-of-thought "
+        "prompt are the rows without it; a base that thinks unasked, as the micro world's does, shows no difference.",
     ),
     "overlong": Study(
         title="Is the cut what makes endless thinking?",

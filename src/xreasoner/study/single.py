@@ -39,6 +39,7 @@ def forced_exit(given: Given) -> Matrix:
             runs[name] = Run(variant(given.recipe, [sft], shown, **of))
             how = f"{name.partition('-')[0]}, {budget} tokens"
             arms += [Arm(f"{'base' if c == 'base' else 'SFT'}, {how}", name, c) for c in shown]
+    arms.sort(key=lambda arm: arm.checkpoint == "base")  # beside each other: one checkpoint by budget
     contrasts = [
         over(f"forced exit after {b} tokens helps SFT", f"SFT, on, {b} tokens", f"SFT, off, {b} tokens")
         for b in (think // 4, think // 2, think, 2 * think)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from xreasoner.files import write_atomic, write_json
-from xreasoner.report.formats import NOTHING, clean, kind_label, listed, number, percent, points
+from xreasoner.report.formats import NOTHING, clean, domain_label, kind_label, listed, number, percent, points
 from xreasoner.study.compare import LEVEL, Difference, Found, Mean
 from xreasoner.study.figure import draw
 from xreasoner.study.matrix import Contrast, Matrix, Study
@@ -169,11 +169,20 @@ def _on(kinds: Sequence[Kind], got: Mapping[Kind, Difference], among: Sequence[K
     by = values[0] if values[0] == values[-1] else f"{values[0]} to {values[-1]}"
     if len(kinds) == len(got):
         where = f"on all {len(got)} kinds of problems" if len(got) > 1 else f"on {_inside(kinds[0], among)}"
-    elif len(kinds) <= _NAMED:
-        where = f"on {listed([_inside(k, among) for k in kinds])}"
     else:
-        where = f"on {len(kinds)} of {len(got)} kinds"
+        names = _grouped(kinds, got, among)
+        where = f"on {listed(names)}" if len(names) <= _NAMED else f"on {len(kinds)} of {len(got)} kinds"
     return f"{where} ({by})"
+
+
+def _grouped(kinds: Sequence[Kind], got: Mapping[Kind, Difference], among: Sequence[Kind]) -> list[str]:
+    """The names of kinds within a sentence; a domain stands for all of its drawn kinds where it is there with them."""
+    names = []
+    for kind in kinds:
+        whole = [k for k in got if k[0] == kind[0]]
+        together = not kind[2] and len(whole) > 1 and all(k in kinds for k in whole)
+        names.append(f"{_text(domain_label(kind[0]))} in every modality" if together else _inside(kind, among))
+    return list(dict.fromkeys(names))
 
 
 def _inside(kind: Kind, among: Sequence[Kind]) -> str:
