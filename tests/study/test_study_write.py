@@ -101,6 +101,12 @@ def test_many_kinds_are_counted() -> None:
     assert "whether a beats b on bench4 and bench5 (+10.0)" in sentence(MATRIX, found(got, kinds=kinds), 3)
 
 
+def test_a_domain_stands_for_all_of_its_kinds() -> None:
+    kinds = tuple((domain, modality, "") for domain in ("math", "clinic") for modality in ("text", "image", "chart"))
+    got = {kind: difference(0.1, supported=kind[0] == "math" or kind[1] == "chart") for kind in kinds}
+    assert "on mathematics in every modality and clinic in bar charts (+10.0)" in sentence(MATRIX, found(got), 3)
+
+
 def test_a_contrast_that_nothing_was_measured_for_is_not_settled() -> None:
     assert sentence(MATRIX, found({}), 1) == "One seed: the data do not settle whether a beats b."
 

@@ -119,13 +119,12 @@ def default_folder(name: str) -> Path:
 def ask(
     name: str, path: Path, overrides: Sequence[str], seeds: Sequence[int] | None, base: str | None, out: Path | None
 ) -> Asked:
-    """The study `name` of a recipe. Overrides of its evaluation and its launch go for the medical recipe beside it,
-    too."""
+    """The study `name` of a recipe. Overrides of its launch go for the medical recipe beside it, too, and so do those
+    of its evaluation but for what names checkpoints."""
     study = _known(name)
     recipe = config.load(path, overrides)
     beside = path.with_name(f"{path.stem}-med{path.suffix}")
-    common = [o for o in overrides if o.startswith(("eval.", "launch."))]
-    med = config.load(beside, common) if beside.is_file() else None
+    med = config.load(beside, list(filter(_is_common, overrides))) if beside.is_file() else None
     if base is not None and not study.bases:
         raise RecipeError(f"The study {name} compares no bases: leave --base out.")
     bases = {of: base or made_base(out or default_folder(name), of) for of in study.bases}
@@ -137,6 +136,11 @@ def ask(
     words += [*overrides, *(["--base", base] if base else [])]
     words += ["--seeds", ",".join(map(str, chosen))] if seeds is not None else []
     return Asked(name, " ".join(words), chosen, recipe, med, bases)
+
+
+def _is_common(override: str) -> bool:
+    first, second, *_ = [*override.partition("=")[0].split("."), ""]
+    return first == "launch" or (first == "eval" and second not in ("", "checkpoints", "controls"))
 
 
 def made_base(folder: Path, name: str) -> str:

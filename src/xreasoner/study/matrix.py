@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from xreasoner.config import DistillSpec, Recipe, RlSpec, SftSpec
 from xreasoner.errors import RecipeError
 
@@ -112,8 +114,13 @@ def sft_and_rl(recipe: Recipe) -> tuple[SftSpec, RlSpec]:
 
 def variant(recipe: Recipe, stages: Iterable[Stage], checkpoints: Sequence[str], **changes: Any) -> Recipe:
     """The recipe with other stages, of which the last training stage is final, and with these checkpoints measured;
-    `changes` are those of its evaluation (controls are off unless given)."""
+    `changes` are those of its evaluation (controls are off unless given). Raises RecipeError where these stages cannot
+    stand together."""
     evaluation = {"checkpoints": tuple(checkpoints), "controls": None, **changes}
     of = {name: getattr(recipe, name) for name in type(recipe).model_fields}
     spec = type(recipe.eval).model_validate({**dict(recipe.eval), **evaluation})
-    return type(recipe).model_validate({**of, "stages": tuple(stages), "final": None, "eval": spec})
+    try:
+        return type(recipe).model_validate({**of, "stages": tuple(stages), "final": None, "eval": spec})
+    except ValidationError as e:
+        why = "; ".join(str(one["msg"]).removeprefix("Value error, ") for one in e.errors())
+        raise RecipeError(f"The study cannot be made of the stages of the recipe {recipe.name}: {why}") from None

@@ -99,7 +99,10 @@ def _sft_domains(given: Given, sft: SftSpec) -> dict[str, Sequence[Stage]]:
 def _rl_domains(given: Given, rl: RlSpec) -> dict[str, Sequence[Stage]]:
     if rl.data.name in _CLINIC:
         return {where: [rl.model_copy(update={"data": data})] for where, data in _drawn(rl.data).items()}
-    clinic = next(s for s in _med(given).stages if isinstance(s, RlSpec))
+    med = _med(given)
+    clinic = next((s for s in med.stages if isinstance(s, RlSpec)), None)
+    if clinic is None:
+        raise RecipeError(f"The recipe {med.name} has no RL stage, whose data would be the clinic's: give it one.")
     after = clinic.model_copy(update={"name": "rl-clinic", "start": None})
     return {"mathematics": [rl], "clinic": [after], "both": [rl, after]}
 
