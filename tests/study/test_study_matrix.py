@@ -96,7 +96,8 @@ def test_runs_of_one_study_have_stages_in_common() -> None:
         (("stages", "sft-rl"), ("domain", "sft-mathematics"), ("sft", "eval-sft", "eval-base")),
         (("stages", "rl"), ("domain", "rl-mathematics"), ("rl", "eval-rl")),
         (("stages", "sft-rl"), ("med", "x-reasoner"), ("sft", "rl", "eval-rl")),
-        (("stages", "sft-rl"), ("forced-exit", "on-72"), ("sft", "eval-sft", "eval-base")),
+        (("stages", "sft-rl"), ("forced-exit", "on-72"), ("sft",)),  # sampled there
+        (("overlong", "cut"), ("overlong", "cut-sampled"), ("sft",)),
         (("stages", "sft-rl"), ("blind", "all"), ("sft", "rl")),
         (("stages", "sft-rl"), ("init", "own"), ("sft", "rl", "eval-base", "eval-sft", "eval-rl")),
         (("stages", "sft-rl"), ("anchor", "as-is"), ("sft", "rl", "eval-base", "eval-sft", "eval-rl")),

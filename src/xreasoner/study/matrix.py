@@ -112,6 +112,11 @@ def sft_and_rl(recipe: Recipe) -> tuple[SftSpec, RlSpec]:
     return path[0].model_copy(update={"start": None}), path[1].model_copy(update={"start": None})
 
 
+def sampled(recipe: Recipe) -> dict[str, float]:
+    """The change of an evaluation that is greedy to temperature 1, where thoughts fail to end most often."""
+    return {"temperature": recipe.eval.temperature or 1.0}
+
+
 def variant(recipe: Recipe, stages: Iterable[Stage], checkpoints: Sequence[str], **changes: Any) -> Recipe:
     """The recipe with other stages, of which the last training stage is final, and with these checkpoints measured;
     `changes` are those of its evaluation (controls are off unless given). Raises RecipeError where these stages cannot

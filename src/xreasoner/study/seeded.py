@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from xreasoner.config import DataSpec, DistillSpec, Recipe, RlSpec, SftSpec
 from xreasoner.errors import RecipeError
-from xreasoner.study.matrix import Arm, Contrast, Given, Matrix, Run, Stage, Study, over, sft_and_rl, variant
+from xreasoner.study.matrix import Arm, Contrast, Given, Matrix, Run, Stage, Study, over, sampled, sft_and_rl, variant
 
 THINK = "-think"
 # The micro world's mathematics and what stands for its clinic; `rehearse` draws from both in equal shares.
@@ -37,20 +37,21 @@ def stages(given: Given) -> Matrix:
 
 
 def overlong(given: Given) -> Matrix:
-    """Traces over the limit are cut, or dropped."""
+    """Traces over the limit are cut, or dropped; where the recipe evaluates greedily, SFT is sampled from, too."""
     sft, rl = sft_and_rl(given.recipe)
-    runs, arms = {}, []
+    runs, arms, contrasts = dict[str, Run](), list[Arm](), list[Contrast]()
     for name, rule in (("cut", "cut"), ("dropped", "drop")):
         one = sft.model_copy(update={"overlong": rule})
         runs[name] = Run(variant(given.recipe, [one, rl], [one.name, rl.name]))
-        arms += [Arm(f"SFT, {name}", name, one.name), Arm(f"SFT, {name}, + RL", name, rl.name)]
-    contrasts = (
-        over("dropping makes SFT think to an end more often", "SFT, cut", "SFT, dropped", "endless"),
-        over("dropping makes SFT better", "SFT, dropped", "SFT, cut"),
-        over("dropping makes SFT + RL think to an end more often", "SFT, cut, + RL", "SFT, dropped, + RL", "endless"),
-        over("dropping makes SFT + RL better", "SFT, dropped, + RL", "SFT, cut, + RL"),
-    )
-    return Matrix(runs, tuple(arms), contrasts)
+        arms += [Arm(f"SFT, {name}", name, one.name), Arm(f"SFT + RL, {name}", name, rl.name)]
+        if given.recipe.eval.temperature == 0:
+            runs[f"{name}-sampled"] = Run(variant(given.recipe, [one], [one.name], **sampled(given.recipe)))
+            arms.append(Arm(f"SFT sampled, {name}", f"{name}-sampled", one.name))
+    for what in dict.fromkeys(arm.name.partition(",")[0] for arm in arms):
+        cut, dropped = f"{what}, cut", f"{what}, dropped"
+        contrasts.append(over(f"dropping lets {what} end its thoughts more often", cut, dropped, "endless"))
+        contrasts.append(over(f"dropping makes {what} right more often", dropped, cut))
+    return Matrix(runs, tuple(arms), tuple(contrasts))
 
 
 def domain(given: Given) -> Matrix:

@@ -8,7 +8,19 @@ from typing import Any
 from xreasoner.config import DataSpec
 from xreasoner.config.specs import ControlsSpec, ImageControl, ModelSpec
 from xreasoner.errors import RecipeError
-from xreasoner.study.matrix import Arm, Contrast, Given, Matrix, Run, Study, TrainingStage, over, sft_and_rl, variant
+from xreasoner.study.matrix import (
+    Arm,
+    Contrast,
+    Given,
+    Matrix,
+    Run,
+    Study,
+    TrainingStage,
+    over,
+    sampled,
+    sft_and_rl,
+    variant,
+)
 
 _CONTROLS: tuple[ImageControl, ...] = ("none", "blank", "shuffled")
 _SHOWN = ("no picture", "blank picture", "another's picture")
@@ -24,7 +36,7 @@ _ANCHORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 
 def forced_exit(given: Given) -> Matrix:
     """The SFT checkpoint, and the base beside it, with thoughts closed by force and left to run, by budget. Left to
-    run, a completion may be as long as the two budgets together."""
+    run, a completion may be as long as the two budgets together. A greedy recipe is sampled from instead."""
     sft, _ = sft_and_rl(given.recipe)
     think, answer = given.recipe.eval.think_budget, given.recipe.eval.answer_budget
     if think is None or think < 4:
@@ -36,7 +48,7 @@ def forced_exit(given: Given) -> Matrix:
             (f"on-{budget}", {"think_budget": budget}),
             (f"off-{budget}", {"think_budget": None, "answer_budget": budget + answer}),
         ):
-            runs[name] = Run(variant(given.recipe, [sft], shown, **of))
+            runs[name] = Run(variant(given.recipe, [sft], shown, **sampled(given.recipe), **of))
             how = f"{name.partition('-')[0]}, {budget} tokens"
             arms += [Arm(f"{'base' if c == 'base' else 'SFT'}, {how}", name, c) for c in shown]
     arms.sort(key=lambda arm: arm.checkpoint == "base")  # beside each other: one checkpoint by budget
