@@ -45,8 +45,8 @@ class Eyes:
         self._vlm.to(trainer.args.device)
         inner.language_model.train()  # the eyes stay in evaluation mode
         if trainer.args.gradient_checkpointing:  # the trainer has told the tower's layers, which stand idle
-            of = inner.language_model  # the name since transformers 5.23 or so, and the one before
-            getattr(of, "activation_checkpointing_enable", of.gradient_checkpointing_enable)()
+            layers = inner.language_model  # newer releases of transformers have another name for it
+            getattr(layers, "activation_checkpointing_enable", layers.gradient_checkpointing_enable)()
         tower.base_model.forward = inner.forward
         trainer.data_collator = self._collator(trainer.data_collator)
 
