@@ -19,7 +19,7 @@ import yaml
 
 from xreasoner import config
 from xreasoner.config import Recipe
-from xreasoner.errors import RecipeError, RunError
+from xreasoner.errors import RecipeError, RunError, UserError
 from xreasoner.files import disk_guard, write_atomic
 from xreasoner.runs import without_means
 from xreasoner.study.compare import compare
@@ -74,9 +74,8 @@ def run_study(
     """
     asked = ask(name, recipe, overrides, seeds, base, out)
     folder = out or default_folder(name)
-    matrices = {
-        seed: asked.matrix(seed) for seed in asked.seeds
-    }  # what cannot be made is told before anything is written
+    # what cannot be made is told before anything is written
+    matrices = {seed: asked.matrix(seed) for seed in asked.seeds}
     _claim(folder, asked)
     from xreasoner.study.run import run_matrices  # brings what a run needs; a page alone needs none of it
 
@@ -158,12 +157,12 @@ def _claim(folder: Path, asked: Asked) -> None:
     """Writes study.yaml, or raises RunError where the folder belongs to another study, or is none of one."""
     path = folder / FILE
     if path.is_file():
-        if without_means(yaml.safe_load(path.read_text())) != without_means(_document(asked)):
+        if _identity(_plain(path)) != _identity(_document(asked)):
             raise RunError(
                 f"{folder} holds a study of another recipe, or with other seeds: give another --out, or remove that "
                 "folder."
             )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and (not folder.is_dir() or any(not p.name.startswith(".") for p in folder.iterdir())):
         raise RunError(f"{folder} exists and holds no study: give another --out.")
     with disk_guard(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -181,13 +180,39 @@ def _document(asked: Asked) -> dict[str, Any]:
     }
 
 
-def _read(folder: Path) -> Asked:
-    path = folder / FILE
+def _identity(document: dict[str, Any]) -> Any:
+    """What two studies of one folder must have in common: all but their means, and how they were asked for."""
+    return without_means({key: value for key, value in document.items() if key != "command"})
+
+
+def _plain(path: Path) -> dict[str, Any]:
+    """What study.yaml holds. Raises RunError where it is damaged."""
     try:
         plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(plain, dict):
+            raise TypeError
+        return plain
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as e:
+        raise _unreadable(path, e) from None
+
+
+def _unreadable(path: Path, e: Exception) -> RunError:
+    return RunError(f"{path} cannot be read ({type(e).__name__}): give another --out, or remove that folder.")
+
+
+def _read(folder: Path) -> Asked:
+    path = folder / FILE
+    plain = _plain(path)
+    try:
+        name, bases = str(plain["study"]), dict(plain["bases"])
         recipe = config.from_document(plain["recipe"], str(path))
         med = config.from_document(plain["med"], str(path)) if plain["med"] else None
         seeds = tuple(int(seed) for seed in plain["seeds"])
-        return Asked(str(plain["study"]), str(plain["command"]), seeds, recipe, med, dict(plain["bases"]))
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as e:
-        raise RunError(f"{path} cannot be read ({type(e).__name__}): run the study again in another --out.") from None
+        sound = bool(seeds) and all(isinstance(base, str) for base in bases.values())
+        if not sound or (name in STUDIES and set(bases) != set(STUDIES[name].bases)):
+            raise ValueError
+        return Asked(name, str(plain["command"]), seeds, recipe, med, bases)
+    except UserError:
+        raise
+    except (ValueError, TypeError, KeyError) as e:
+        raise _unreadable(path, e) from None
