@@ -79,7 +79,8 @@ def run_study(
     _claim(folder, asked)
     from xreasoner.study.run import run_matrices  # brings what a run needs; a page alone needs none of it
 
-    run_matrices(folder, asked.study, asked.bases, matrices, command, on_tick, tell)
+    ours = asked.bases if base is None else {}
+    run_matrices(folder, asked.study, ours, matrices, command, on_tick, tell)
     return write_page(folder, asked)
 
 

@@ -23,12 +23,13 @@ def run_matrices(
     on_tick: Callable[..., None],
     tell: Callable[[str], None],
 ) -> None:
-    """Runs what is missing, by seed and run; what another study beside this one has finished is taken from it.
+    """Runs what is missing, by seed and run; what another study beside this one has finished is taken from it. `bases`
+    are those that the study makes itself.
 
     Raises: as pipeline.run.
     """
-    for name, arguments in study.bases.items():
-        _make_base(Path(bases[name]), arguments, tell)
+    for name, base in bases.items():
+        _make_base(Path(base), study.bases[name], tell)
     for later in (False, True):
         runs = []
         for seed, matrix in matrices.items():
