@@ -1,5 +1,6 @@
 """The command `study` and the folder that it keeps, as far as nothing is trained."""
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -221,3 +222,11 @@ def test_seeds_are_the_studys_own_unless_given() -> None:
     assert asked.seeds == (7, 5)
     assert [run.recipe.seed for run in asked.matrix(5).runs.values()] == [5, 5]
     assert asked.command.endswith("--seeds 7,5")
+
+
+def test_the_page_tells_a_command_that_can_be_given_again() -> None:
+    asked = ask("stages", RECIPE, ["launch={workers: 1}", "eval.checkpoints=[base, sft]"], (0,), None, None)
+    assert shlex.split(asked.command) == [
+        *("xreasoner", "study", "stages", "--recipe", str(RECIPE)),
+        *("launch={workers: 1}", "eval.checkpoints=[base, sft]", "--seeds", "0"),
+    ]

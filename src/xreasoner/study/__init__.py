@@ -10,6 +10,7 @@ The page is written from study.yaml and the run folders alone.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +136,7 @@ def ask(
     words += ["--recipe", str(path)] if path != RECIPE else []
     words += [*overrides, *(["--base", base] if base else [])]
     words += ["--seeds", ",".join(map(str, chosen))] if seeds is not None else []
-    return Asked(name, " ".join(words), chosen, recipe, med, bases)
+    return Asked(name, shlex.join(words), chosen, recipe, med, bases)
 
 
 def _is_common(override: str) -> bool:
