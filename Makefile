@@ -13,10 +13,14 @@ TESTS ?=
 
 VLLM_VENV := .venv-vllm
 
-.PHONY: micro test test-slow test-oldest check verify-vllm clean
+.PHONY: micro studies test test-slow test-oldest check verify-vllm clean
 
 micro: $(STAMP)
 	$(BIN)/xreasoner run recipes/micro.yaml
+
+# The paper's tables that are run with three seeds, one after the other (docs/studies/README.md).
+studies: $(STAMP)
+	for name in stages domain overlong med; do $(BIN)/xreasoner study $$name || exit 1; done
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(TESTS)
