@@ -119,14 +119,15 @@ def study(
     from xreasoner.study import rebuild_study, run_study
 
     if rebuild:
+        if overrides or seeds or base:
+            raise RecipeError("--rebuild writes the page of what was run: leave out all but --out.")
         typer.echo(f"study: {rebuild_study(name, out)}")
         return
     chosen = None if seeds is None else _seeds(seeds)
     command = " ".join(["xreasoner", *sys.argv[1:]])
     with _interruptible(), Display(Console()) as display:
         page = run_study(name, recipe, overrides or [], chosen, out, base, command, display.tick, display.tell)
-    typer.echo(page.read_text(encoding="utf-8"))
-    typer.echo(f"study: {page}")
+    typer.echo(f"{page.read_text(encoding='utf-8')}\nstudy: {page}")
 
 
 @app.command(name="eval")

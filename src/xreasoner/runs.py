@@ -208,7 +208,7 @@ class RunDir:
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "command": command,
             "git": _git_state(),
-            "versions": _versions(),
+            "versions": library_versions(),
             "hardware": _hardware(),
         }
         if path.exists():
@@ -247,7 +247,8 @@ def _git_state() -> str | None:
     return got.stdout.strip() or None
 
 
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
+    """Of Python, and of what a run's results may depend on."""
     names = (
         "xreasoner",
         "torch",

@@ -15,7 +15,7 @@ A_B = over("a beats b", "a", "b")
 
 
 def tally(right: float, cluster: str, endless: float = 0.0, tokens: float = 1.0) -> Tally:
-    return Tally(cluster, right, endless, tokens, right == 1.0)
+    return Tally(cluster, right, endless, 0.0, tokens, right == 1.0)
 
 
 def answers(*right: float, kind: Kind = TEXT, clusters: str = "") -> Answers:
@@ -75,7 +75,7 @@ def test_problems_are_averaged_over_seeds_before_their_error_is_taken() -> None:
     seeds = [{"a": answers(1, 1, 0, 0), "b": answers(0, 0, 0, 0)}, {"a": answers(0, 0, 1, 1), "b": answers(0, 0, 0, 0)}]
     found = contrast(A_B, TEXT, seeds)
     assert found is not None
-    assert (found.value, found.half, found.p) == (0.5, 0.0, 0.0)
+    assert (found.value, found.half, found.p) == (0.5, 3 / 4, 0.125)  # the rule of three, a sign test of four
 
 
 def test_a_difference_of_differences() -> None:
@@ -93,7 +93,7 @@ def test_shares_that_floats_cannot_hold_differ_by_nothing() -> None:
     arms = {name: answers(*[r] * 4) for name, r in (("a", 0.6), ("b", 0.4), ("c", 0.2), ("d", 0.0))}
     found = contrast(of, TEXT, [arms])
     assert found is not None
-    assert (found.value, found.half, found.p) == (0.0, 0.0, 1.0)
+    assert (found.value, found.half, found.p) == (0.0, 3 / 4, 1.0)
 
 
 def test_only_problems_that_all_arms_answered_in_every_seed() -> None:
@@ -113,11 +113,11 @@ def test_fewer_than_two_problems_are_no_contrast() -> None:
 def test_alike_and_different_by_the_same_everywhere() -> None:
     same = contrast(A_B, TEXT, [{"a": answers(1, 0, 1), "b": answers(1, 0, 1)}])
     assert same is not None
-    assert (same.value, same.half, same.p) == (0.0, 0.0, 1.0)
+    assert (same.value, same.half, same.p) == (0.0, 3 / 3, 1.0)
     seeds = [{"a": answers(1, 1, 1), "b": answers(0, 0, 0)}] * 2
     always = contrast(A_B, TEXT, seeds)
     assert always is not None
-    assert (always.value, always.half, always.p) == (1.0, 0.0, 0.0)
+    assert (always.value, always.half, always.p) == (1.0, 3 / 3, 0.25)
 
 
 def test_the_metric_endless_is_paired_likewise() -> None:

@@ -215,7 +215,7 @@ def test_other_orders_of_stages_are_refused() -> None:
 
 
 def test_what_needs_a_recipe_for_medicine_says_where_it_belongs(only: Path) -> None:
-    with pytest.raises(RecipeError, match=r"into the same folder as micro-med.yaml"):
+    with pytest.raises(RecipeError, match=r"NAME-med\.yaml"):
         matrix("med", only)
     assert matrix("domain", only).runs  # the micro world draws its clinic
 
@@ -243,13 +243,13 @@ def test_stages_that_cannot_stand_together_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("override", ["eval.controls.limit=7", "eval.checkpoints=[base, sft, rl]", "rl.steps=3"])
 def test_what_names_checkpoints_is_not_for_the_recipe_beside(override: str) -> None:
-    asked = ask("stages", MICRO, [override], None, None, None)
+    asked = ask("med", MICRO, [override], None, None, None)
     assert asked.med == config.load(RECIPES / "micro-med.yaml")
 
 
 def test_an_evaluation_written_anew_is_not_for_the_recipe_beside() -> None:
     new = "eval={suite: micro, think_budget: 9, answer_budget: 6, temperature: 0.0, checkpoints: [base, sft]}"
-    asked = ask("stages", MICRO, [new], None, None, None)
+    asked = ask("med", MICRO, [new], None, None, None)
     assert asked.recipe.eval.think_budget == 9
     assert asked.med == config.load(RECIPES / "micro-med.yaml")
 

@@ -3,20 +3,23 @@
 import json
 import math
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from xreasoner import config
 from xreasoner.study.compare import Difference, Found, Mean
 from xreasoner.study.figure import draw
-from xreasoner.study.matrix import Arm, Contrast, Matrix, Study, over
+from xreasoner.study.matrix import Arm, Contrast, Matrix, Run, Study, over
 from xreasoner.study.outcomes import Kind
 from xreasoner.study.write import document, formula, sentence, table, write_study
 
 TEXT: Kind = ("math", "text", "")
 IMAGE: Kind = ("math", "image", "")
 STUDY = Study("Which?", "table 0", "Is it so?", lambda given: MATRIX, 3, caution="Mind the gap.")
-MATRIX = Matrix({}, (Arm("a", "run", "x"), Arm("b", "run", "y")), (over("a beats b", "a", "b"),))
+RUNS = {"run": Run(config.load(Path(__file__).parents[2] / "recipes" / "micro.yaml"))}
+MATRIX = Matrix(RUNS, (Arm("a", "run", "x"), Arm("b", "run", "y")), (over("a beats b", "a", "b"),))
 HOSTILE = 'x|y<script>alert("1")</script>\\|`*[a](b)*`\n# \ud800\uffff\x00\x1b]0;&amp;"\''
 
 
@@ -30,8 +33,10 @@ def found(*by_kind: dict[Kind, Difference], matrix: Matrix = MATRIX, kinds: tupl
     arms = [arm.name for arm in matrix.arms]
     differences = dict(zip([c.name for c in matrix.contrasts], by_kind, strict=True))
     right = {name: dict.fromkeys(kinds, share) for name in arms}
-    over_all = dict.fromkeys(arms, Mean(0.25, (0.25, 0.25, 0.25))), dict.fromkeys(arms, Mean(31.6, (31.6,) * 3))
-    return Found(kinds, dict.fromkeys(kinds, 40), right, *over_all, differences)
+    asked, endless, cut, tokens = (
+        dict.fromkeys(arms, Mean(value, (value,) * 3)) for value in (80.0, 0.25, 0.125, 31.6)
+    )
+    return Found(kinds, dict.fromkeys(kinds, 40), right, asked, endless, cut, tokens, differences)
 
 
 FOUND = found({TEXT: difference(0.1), IMAGE: difference(-0.021, supported=False)})
@@ -39,22 +44,24 @@ FOUND = found({TEXT: difference(0.1), IMAGE: difference(-0.021, supported=False)
 
 def test_the_table_to_the_letter() -> None:
     assert table(MATRIX, FOUND).splitlines() == [
-        "|  | Mathematics in text | Mathematics in pictures | not ended | tokens |",
-        "| --- | --- | --- | --- | --- |",
-        "| a | 50.0 (40.0 to 60.0) | 50.0 (40.0 to 60.0) | 25.0 | 32 |",
-        "| b | 50.0 (40.0 to 60.0) | 50.0 (40.0 to 60.0) | 25.0 | 32 |",
-        "| a − b | **+10.0** ±5.0 | −2.1 ±5.0 |  |  |",
+        "|  | Mathematics in text | Mathematics in pictures | not ended | cut off | tokens |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| a | 50.0 (40.0 to 60.0) | 50.0 (40.0 to 60.0) | 25.0 | 12.5 | 32 |",
+        "| b | 50.0 (40.0 to 60.0) | 50.0 (40.0 to 60.0) | 25.0 | 12.5 | 32 |",
+        "| a − b | **+10.0** ±5.0 | −2.1 ±5.0 |  |  |  |",
     ]
 
 
 def test_what_is_not_there_is_a_dash() -> None:
     some = found({TEXT: difference(0.1, half=math.inf)})
-    bare = Found(some.kinds, some.n, {"a": some.right["a"], "b": {}}, {"a": Mean(0.0, (0.0,))}, {}, some.differences)
+    bare = replace(
+        some, right={"a": some.right["a"], "b": {}}, asked={}, endless={"a": Mean(0.0, (0.0,))}, cut={}, tokens={}
+    )
     lines = table(MATRIX, bare).splitlines()
-    assert lines[3] == "| b | – | – | – | – |"
-    assert lines[4] == "| a − b | **+10.0** ±– | – |  |  |"
+    assert lines[3] == "| b | – | – | – | – | – |"
+    assert lines[4] == "| a − b | **+10.0** ±– | – |  |  |  |"
     plain = document([0], MATRIX, bare)
-    assert plain["arms"]["b"] == {"right": {}, "endless": None, "tokens": None}
+    assert plain["arms"]["b"] == {"right": {}, "asked": None, "endless": None, "cut": None, "tokens": None}
     assert plain["contrasts"]["a beats b"]["Mathematics in text"]["half"] is None
 
 
@@ -84,13 +91,14 @@ def test_a_sentence_for_all_some_contrary_and_none() -> None:
 
 
 def test_a_sentence_of_both_directions_and_several_contrasts() -> None:
-    matrix = Matrix({}, MATRIX.arms, (*MATRIX.contrasts, over("b beats a", "b", "a"), over("c", "a", "b")))
+    matrix = Matrix(RUNS, MATRIX.arms, (*MATRIX.contrasts, over("b beats a", "b", "a"), over("c", "a", "b")))
     both = {TEXT: difference(0.1), IMAGE: difference(-0.2)}
     no = {TEXT: difference(0.3, supported=False)}
     got = sentence(matrix, found(both, no, no, matrix=matrix), 1)
     assert got == (
-        "One seed: the data support that a beats b on mathematics in text (+10.0); they speak against it that a beats "
-        "b on mathematics in pictures (−20.0); they do not settle whether b beats a and c."
+        "Of the models of this one seed, and for these problems, the data support that a beats b on mathematics in "
+        "text (+10.0); they speak against it that a beats b on mathematics in pictures (−20.0); they do not settle "
+        "whether b beats a and c."
     )
 
 
@@ -108,14 +116,16 @@ def test_a_domain_stands_for_all_of_its_kinds() -> None:
 
 
 def test_a_contrast_that_nothing_was_measured_for_is_not_settled() -> None:
-    assert sentence(MATRIX, found({}), 1) == "One seed: the data do not settle whether a beats b."
+    assert sentence(MATRIX, found({}), 1).endswith(
+        "of this one seed, and for these problems, the data do not settle whether a beats b."
+    )
 
 
 def test_one_seed_says_so(tmp_path: Path) -> None:
     one = found({TEXT: difference(0.1, seeds=1)})
     write_study(tmp_path, "which", STUDY, "xreasoner study which", [7], MATRIX, one)
     page = (tmp_path / "which.md").read_text()
-    assert "**One seed: the data support" in page
+    assert "**Of the models of this one seed, and for these problems, the data support" in page
     assert "**One seed (7).**" in page
     assert "luck of training" in page
     write_study(tmp_path, "which", STUDY, "xreasoner study which", [7, 8, 9], MATRIX, FOUND)
@@ -123,6 +133,8 @@ def test_one_seed_says_so(tmp_path: Path) -> None:
     assert "One seed" not in page
     assert "Means of 3 seeds (7, 8 and 9)" in page
     assert "2 degrees of freedom" in page
+    assert "40 problems of a kind of 3 and 4 steps" in page
+    assert "suite micro, greedy, 72 tokens to think and 6 to answer" in page
     assert "with all 2 comparisons" in page
     assert "Mind the gap." in page
     assert page.count("![Which?](which.svg)") == 1
@@ -151,7 +163,7 @@ def test_names_are_text_and_no_markup(tmp_path: Path, named: Kind) -> None:
     assert len(lines) == 5  # no line of its own
     for line in lines:  # as GitHub splits cells: a backslash takes the next character with it
         bare = line.replace("\\\\", "").replace("\\|", "")
-        assert bare.count("|") == 6, line
+        assert bare.count("|") == 7, line
     ElementTree.parse(tmp_path / "which.svg")
     assert len(json.loads((tmp_path / "which.json").read_text())["problems"]) == 2
 
@@ -217,7 +229,7 @@ def test_the_figure_stays_within_its_frame(value: float, half: float) -> None:
     assert len(shapes(svg, "line", "interval")) == (0 if half == math.inf else 1)
 
 
-@pytest.mark.parametrize("empty", [Matrix({}, MATRIX.arms, ()), MATRIX])
+@pytest.mark.parametrize("empty", [Matrix(RUNS, MATRIX.arms, ()), MATRIX])
 def test_a_figure_of_nothing_is_a_figure(empty: Matrix) -> None:
     svg = draw(empty, found(*[{} for _ in empty.contrasts], matrix=empty))
     assert shapes(svg, "circle", "yes") == []
@@ -226,7 +238,7 @@ def test_a_figure_of_nothing_is_a_figure(empty: Matrix) -> None:
 
 def test_hostile_names_in_the_figure() -> None:
     arms = (Arm(HOSTILE, "run", "x"), Arm("b", "run", "y"))
-    matrix = Matrix({}, arms, (over(HOSTILE, HOSTILE, "b"),))
+    matrix = Matrix(RUNS, arms, (over(HOSTILE, HOSTILE, "b"),))
     kind: Kind = ("math", "image", HOSTILE)
     svg = draw(matrix, found({kind: difference(0.1)}, matrix=matrix, kinds=(kind,)))
     ElementTree.fromstring(svg.encode("utf-8"))

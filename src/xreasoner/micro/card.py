@@ -10,9 +10,11 @@ from typing import Any
 
 import torch
 
+from xreasoner.files import write_atomic
 from xreasoner.micro.anatomy import PAD_ID
 from xreasoner.micro.tokenizer import WORD_ID, save_tokenizer
 
+LAST = "README.md"  # the file that is written last: a folder that has it is whole
 CARD = """\
 ---
 license: apache-2.0
@@ -54,14 +56,15 @@ def save(model: Any, folder: Path, command: str, facts: Mapping[str, Any]) -> No
     model.save_pretrained(folder)
     save_tokenizer(folder)
     parameters = sum(p.numel() for p in model.parameters())
-    (folder / "README.md").write_text(
+    write_atomic(
+        folder / LAST,
         CARD.format(
             parameters=parameters,
             command=command,
             device=f"{_cpu()}, one thread",
             torch=torch.__version__,
             facts=json.dumps(facts, indent=2),
-        )
+        ),
     )
 
 

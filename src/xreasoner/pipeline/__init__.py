@@ -65,8 +65,22 @@ def preflight(recipe: Recipe, out: Path) -> None:
     """Everything that can be known to fail without a model in memory.
 
     Raises:
-        UserError: an unknown dataset, suite, tracker or family, a package that is not installed, a file that does not
-            exist, a row that cannot be trained on, a disk too full for the run.
+        UserError: as check_parts; an unknown family, a disk too full for the run.
+    """
+    check_parts(recipe)
+    family_of(base_dir(recipe))
+    require_chat_template(base_dir(recipe))
+    from xreasoner.model.shards import read_shards  # brings torch, which only what is sound so far waits for
+
+    check_disk(out, recipe, weights_of(family_of(base_dir(recipe)), read_shards(base_dir(recipe))))
+
+
+def check_parts(recipe: Recipe) -> None:
+    """Everything that can be known to fail without the base, which another run may yet have to make.
+
+    Raises:
+        UserError: an unknown dataset, suite or tracker, a package that is not installed, a file that does not exist, a
+            row that cannot be trained on.
     """
     check_trackers(recipe.launch)
     check_sampler(recipe.launch)
@@ -76,15 +90,10 @@ def preflight(recipe: Recipe, out: Path) -> None:
             check_comparable(name, stage.name)
         if isinstance(stage, DistillSpec) and isinstance(stage.teacher, TeacherSpec):
             _check_teacher(stage.teacher)
-    family_of(base_dir(recipe))
-    require_chat_template(base_dir(recipe))
     at_hand(recipe.eval.suite, recipe.eval.split)
     for stage in recipe.stages:
         if not is_prepared(recipe, stage):
             load_training(stage.data, recipe.seed)
-    from xreasoner.model.shards import read_shards  # brings torch, which only what is sound so far waits for
-
-    check_disk(out, recipe, weights_of(family_of(base_dir(recipe)), read_shards(base_dir(recipe))))
 
 
 def _check_teacher(teacher: TeacherSpec) -> None:
@@ -195,7 +204,7 @@ def _job(
     else:
         root = source.root if isinstance(source, Doing) else source
         needs = [source.job] if isinstance(source, Doing) else []
-        wanted, work = 0, partial(take_over, root, run_dir.root, step.name)
+        wanted, work = 0, partial(take_over, root, run_dir.root, step)
     return Job(label + step.name, tuple(needs), work, job.log_file, job.progress_file, wanted)
 
 

@@ -65,6 +65,8 @@ def steps_of(recipe: Recipe, base_hash: str) -> list[Step]:
             )
             data.append(Step(DATA + stage.name, "data", (traces.name,) if traces else (), key))
             origin, needs = [*origin, key], (*needs, DATA + stage.name)
+        if not isinstance(stage, DistillSpec) and recipe.has_shown_pictures(stage):
+            origin = [*origin, str(recipe.model.max_pixels)]
         lasting = without_means({kind_of(stage): stage.model_dump(mode="json")})
         inputs[stage.name] = fingerprint([*origin, *next(iter(lasting.items())), recipe.seed])
         steps.append(Step(stage.name, kind_of(stage), needs, inputs[stage.name]))

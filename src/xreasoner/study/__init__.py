@@ -82,6 +82,7 @@ def run_study(
 
     ours = asked.bases if base is None else {}
     run_matrices(folder, asked.study, ours, matrices, command, on_tick, tell)
+    write_atomic(folder / FILE, _written(asked))
     return write_page(folder, asked)
 
 
@@ -123,9 +124,12 @@ def ask(
     """The study `name` of a recipe. Overrides of its launch go for the medical recipe beside it, too, and so do those
     of its evaluation but for what names checkpoints."""
     study = _known(name)
+    if any(o.partition("=")[0] == "seed" for o in overrides):
+        raise RecipeError("A study runs several seeds: name them with --seeds, as in --seeds 0,1,2.")
     recipe = config.load(path, overrides)
     beside = path.with_name(f"{path.stem}-med{path.suffix}")
-    med = config.load(beside, list(filter(_is_common, overrides))) if beside.is_file() else None
+    wanted = study.medical and beside.is_file()
+    med = config.load(beside, list(filter(_is_common, overrides))) if wanted else None
     if base is not None and not study.bases:
         raise RecipeError(f"The study {name} compares no bases: leave --base out.")
     bases = {of: base or made_base(out or default_folder(name), of) for of in study.bases}
@@ -156,19 +160,30 @@ def _known(name: str) -> Study:
 
 
 def _claim(folder: Path, asked: Asked) -> None:
-    """Writes study.yaml, or raises RunError where the folder belongs to another study, or is none of one."""
+    """Makes the folder this study's: a new one gets its study.yaml, one that is there keeps what it says until the runs
+    are there, too. Raises RunError where it belongs to another study, or is none of one."""
     path = folder / FILE
     if path.is_file():
+        left = set(_read(folder).seeds) - set(asked.seeds)
+        if left:
+            named = ",".join(map(str, sorted(left | set(asked.seeds))))
+            raise RunError(
+                f"{folder} has more seeds than these: name them all (--seeds {named}), or give another --out."
+            )
         if _identity(_plain(path)) != _identity(_document(asked)):
             raise RunError(
-                f"{folder} holds a study of another recipe, or with other seeds: give another --out, or remove that "
-                "folder."
+                f"{folder} holds a study of another recipe or another base: give another --out, or remove that folder."
             )
     elif folder.exists() and (not folder.is_dir() or any(not p.name.startswith(".") for p in folder.iterdir())):
         raise RunError(f"{folder} exists and holds no study: give another --out.")
-    with disk_guard(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, yaml.safe_dump(_document(asked), sort_keys=False))
+    else:
+        with disk_guard(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, _written(asked))
+
+
+def _written(asked: Asked) -> str:
+    return yaml.safe_dump(_document(asked), sort_keys=False)
 
 
 def _document(asked: Asked) -> dict[str, Any]:
@@ -183,8 +198,9 @@ def _document(asked: Asked) -> dict[str, Any]:
 
 
 def _identity(document: dict[str, Any]) -> Any:
-    """What two studies of one folder must have in common: all but their means, and how they were asked for."""
-    return without_means({key: value for key, value in document.items() if key != "command"})
+    """What two studies of one folder must have in common: all but their means, how they were asked for, and their
+    seeds, for a study may be given more of them."""
+    return without_means({key: value for key, value in document.items() if key not in ("command", "seeds")})
 
 
 def _plain(path: Path) -> dict[str, Any]:

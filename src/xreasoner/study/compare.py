@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from xreasoner.stats import discovery_rates, mean_and_stderr, normal_p, student_p, student_quantile
@@ -43,12 +43,15 @@ class Difference:
 @dataclass(frozen=True, slots=True)
 class Found:
     """All numbers of a study. Of an arm that did not answer a kind of problems (or any at all) nothing stands there;
-    `n` problems of a kind, at most over arms. `endless` and `tokens` are over all problems, each counted once."""
+    `n` problems of a kind, at most over arms. `asked` (how many problems, the mean over seeds), `endless`, `cut` and
+    `tokens` are over all kinds of problems, each problem counted once."""
 
     kinds: tuple[Kind, ...]
     n: Mapping[Kind, int]
     right: Mapping[str, Mapping[Kind, Mean]]
+    asked: Mapping[str, Mean]
     endless: Mapping[str, Mean]
+    cut: Mapping[str, Mean]
     tokens: Mapping[str, Mean]
     differences: Mapping[str, Mapping[Kind, Difference]]  # by the contrast's name
 
@@ -57,16 +60,32 @@ def compare(matrix: Matrix, seeds: Sequence[Mapping[str, Answers]]) -> Found:
     """The numbers of a study from what its arms answered, seed by seed."""
     kinds = in_order(kind for arms in seeds for answers in arms.values() for kind in answers)
     right = {a.name: _by_kind([arms[a.name] for arms in seeds], kinds) for a in matrix.arms}
-    raw = {c.name: {k: d for k in kinds if (d := contrast(c, k, seeds)) is not None} for c in matrix.contrasts}
+    raw = {
+        of.name: {
+            kind: got for kind in kinds if of.domain in ("", kind[0]) and (got := contrast(of, kind, seeds)) is not None
+        }
+        for of in matrix.contrasts
+    }
     places = [(name, kind) for name, of in raw.items() for kind in of]
     adjusted = dict(zip(places, discovery_rates([raw[name][kind].p for name, kind in places]), strict=True))
     differences = {name: {kind: _with(d, adjusted[name, kind]) for kind, d in of.items()} for name, of in raw.items()}
     n = {kind: max(len(answers.get(kind, ())) for arms in seeds for answers in arms.values()) for kind in kinds}
     whole = {a.name: [_of_all(arms[a.name]) for arms in seeds] for a in matrix.arms}
     whole = {name: got for name, got in whole.items() if all(got)}
-    endless = {name: _mean([statistics.fmean(t.endless for t in one) for one in got]) for name, got in whole.items()}
-    tokens = {name: _mean([statistics.fmean(t.tokens for t in one) for one in got]) for name, got in whole.items()}
-    return Found(tuple(kinds), n, right, endless, tokens, differences)
+
+    def over_all(value: Callable[[Tally], float]) -> dict[str, Mean]:
+        return {name: _mean([statistics.fmean(map(value, one)) for one in got]) for name, got in whole.items()}
+
+    return Found(
+        kinds=tuple(kinds),
+        n=n,
+        right=right,
+        asked={name: _mean([float(len(one)) for one in got]) for name, got in whole.items()},
+        endless=over_all(lambda tally: tally.endless),
+        cut=over_all(lambda tally: tally.cut),
+        tokens=over_all(lambda tally: tally.tokens),
+        differences=differences,
+    )
 
 
 def contrast(of: Contrast, kind: Kind, seeds: Sequence[Mapping[str, Answers]]) -> Difference | None:
@@ -85,11 +104,22 @@ def contrast(of: Contrast, kind: Kind, seeds: Sequence[Mapping[str, Answers]]) -
     problems = [statistics.fmean(values[i] for values in per_seed) for i in ids]
     mean, stderr = mean_and_stderr(problems, clusters)
     each = tuple(statistics.fmean(values[i] for i in ids) for values in per_seed)
-    half, p = (_Z * stderr, _p(mean, stderr, None)) if not math.isnan(stderr) else (math.inf, 1.0)
+    half, p = _over_problems(mean, stderr, len(set(clusters)))
     if len(each) > 1:
         spread, freedom = statistics.stdev(each) / math.sqrt(len(each)), len(each) - 1
-        half, p = max(half, student_quantile(freedom) * spread), max(p, _p(mean, spread, freedom))
+        t = mean / spread if spread else math.copysign(math.inf, mean) if mean else 0.0
+        half, p = max(half, student_quantile(freedom) * spread), max(p, student_p(t, freedom))
     return Difference(mean, half, p, each, len(ids))
+
+
+def _over_problems(mean: float, stderr: float, clusters: int) -> tuple[float, float]:
+    """Half of the 95% interval and p, over problems. Where all of them agree there is no spread to go by: then at most
+    three in so many may be otherwise (the rule of three), and p is that of a sign test."""
+    if math.isnan(stderr):  # one cluster
+        return math.inf, 1.0
+    if stderr == 0:
+        return 3 / clusters, 1.0 if mean == 0 else min(1.0, 2.0 ** (1 - clusters))
+    return _Z * stderr, normal_p(mean / stderr)
 
 
 def _paired(
@@ -100,12 +130,6 @@ def _paired(
     got = [(answers[name].get(kind, {}), sign) for name, sign in arms]
     shared = set.intersection(*(set(tallies) for tallies, _ in got))
     return {i: round(math.fsum(sign * tallies[i].of(metric) for tallies, sign in got), 12) for i in shared}
-
-
-def _p(mean: float, stderr: float, freedom: int | None) -> float:
-    if stderr == 0:
-        return 1.0 if mean == 0 else 0.0
-    return normal_p(mean / stderr) if freedom is None else student_p(mean / stderr, freedom)
 
 
 def _with(d: Difference, adjusted: float) -> Difference:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from xreasoner.config import DistillSpec, Recipe, RlSpec, SftSpec
 from xreasoner.errors import RecipeError
 
-Metric = Literal["right", "endless"]
+Metric = Literal["right", "endless", "cut"]
 TrainingStage = SftSpec | RlSpec
 Stage = TrainingStage | DistillSpec
 
@@ -31,12 +31,14 @@ class Arm:
 @dataclass(frozen=True, slots=True)
 class Contrast:
     """The sum of some arms minus the sum of as many others, problem by problem: a difference for one of each, a
-    difference of differences for two. `name` finishes the sentence "the data support that ..."."""
+    difference of differences for two. `name` finishes the sentence "the data support that ...". `domain`: on problems
+    of that one alone."""
 
     name: str
     plus: tuple[str, ...]
     minus: tuple[str, ...]
     metric: Metric = "right"
+    domain: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,9 @@ class Given:
 @dataclass(frozen=True, slots=True)
 class Study:
     """A question of the paper as a matrix of recipes. `seeds` is how many it is run with; `caution` is what its reader
-    must know beside the table. `bases` are the bases that it compares the recipe's own with: each a name, and the
-    arguments of `python -m xreasoner.micro.base` that make the micro world's."""
+    must know beside the table. `medical`: it may need the recipe for medicine. `bases` are the bases that it compares
+    the recipe's own with: each a name, and the arguments of `python -m xreasoner.micro.base` that make the micro
+    world's."""
 
     title: str
     paper: str
@@ -80,6 +83,7 @@ class Study:
     expand: Callable[[Given], Matrix]
     seeds: int
     caution: str = ""
+    medical: bool = False
     bases: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 

@@ -22,17 +22,19 @@ _EASY = {str(steps) for steps in range(min(HARD_STEPS))}
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The samples of one problem: the shares that are right and whose thoughts did not end by themselves, their mean
-    tokens. `always` says whether all are right."""
+    """The samples of one problem: the shares that are right, whose thoughts did not end by themselves (`endless`), and
+    that were cut off while they were thinking (`cut`, a part of the latter); their mean tokens. `always` says whether
+    all are right."""
 
     cluster: str
     right: float
     endless: float
+    cut: float
     tokens: float
     always: bool
 
     def of(self, metric: Metric) -> float:
-        return self.right if metric == "right" else self.endless
+        return {"right": self.right, "endless": self.endless, "cut": self.cut}[metric]
 
 
 Kind = tuple[str, str, str]  # domain, modality, benchmark ("": drawn)
@@ -111,12 +113,8 @@ def in_order(kinds: Iterable[Kind]) -> list[Kind]:
 def _tally(rows: list[Mapping[str, Any]]) -> Tally:
     n = len(rows)
     right = sum(row.get("outcome") == "correct" for row in rows)
-    endless = sum(_endless(row) for row in rows)
+    cut = sum(row.get("exit") == "none" and row.get("stop") == "cap" for row in rows)
+    forced = sum(row.get("exit") == "forced" for row in rows)
     tokens = sum(finite(row.get("n_tokens")) or 0.0 for row in rows)
     cluster = str(mapping(rows[0].get("tags")).get("cluster", rows[0]["id"]))
-    return Tally(cluster, right / n, endless / n, tokens / n, right == n)
-
-
-def _endless(row: Mapping[str, Any]) -> bool:
-    """Whether thoughts were closed by force, or ran into the cap where nothing closes them."""
-    return row.get("exit") == "forced" or (row.get("exit") == "none" and row.get("stop") == "cap")
+    return Tally(cluster, right / n, (cut + forced) / n, cut / n, tokens / n, right == n)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from xreasoner import pipeline
-from xreasoner.errors import StageFailed
+from xreasoner.config import Recipe
+from xreasoner.files import lock_folder
+from xreasoner.jobs import Job, run_jobs
+from xreasoner.micro.base import main
+from xreasoner.micro.card import LAST
 from xreasoner.pipeline.launch import check_launch
 from xreasoner.pipeline.share import finished_jobs
-from xreasoner.study.matrix import Matrix, Study
+from xreasoner.study.matrix import Matrix, Run, Study
 
 
 def run_matrices(
@@ -28,37 +31,51 @@ def run_matrices(
 
     Raises: as pipeline.run.
     """
+    for matrix in matrices.values():  # all that needs no base, before the first that is dear
+        for run in matrix.runs.values():
+            check_launch(run.recipe)
+            pipeline.check_parts(run.recipe)
     for name, base in bases.items():
-        _make_base(Path(base), study.bases[name], tell)
+        _make_base(Path(base), study.bases[name], on_tick, tell)
     for later in (False, True):
-        runs = []
-        for seed, matrix in matrices.items():
-            for name, run in matrix.runs.items():
-                if (run.base_of is not None) == later:
-                    recipe = run.recipe
-                    if run.base_of is not None:
-                        final = folder / f"seed-{seed}" / run.base_of / "final"
-                        recipe = recipe.model_copy(
-                            update={"model": recipe.model.model_copy(update={"base": str(final)})}
-                        )
-                    runs.append((recipe, folder / f"seed-{seed}" / name, f"seed-{seed}/{name}/"))
+        runs = [
+            (_on_its_base(run, folder / f"seed-{seed}"), folder / f"seed-{seed}" / name, f"seed-{seed}/{name}/")
+            for seed, matrix in matrices.items()
+            for name, run in matrix.runs.items()
+            if (run.base_of is not None) == later
+        ]
         for recipe, out, _ in runs:
-            check_launch(recipe)
             pipeline.preflight(recipe, out)
         planned = [pipeline.planned(recipe, out, label=label) for recipe, out, label in runs]
         if planned:
-            elsewhere = finished_jobs(sorted(folder.parent.glob("*/seed-*/*")))
+            beside = [
+                *folder.parent.glob("*/seed-*/*"),
+                *folder.parent.parent.glob("*"),
+                *folder.parent.parent.glob("*/seed-*"),
+            ]
+            elsewhere = finished_jobs(sorted(beside), planned[0].recipe.launch.rollout)
             pipeline.run_planned(planned, command, on_tick, elsewhere=elsewhere)
 
 
-def _make_base(folder: Path, arguments: Sequence[str], tell: Callable[[str], None]) -> None:
-    """Trains another base for the micro world, once; an hour of one core. A folder of another kind is left as it is."""
-    if (folder / "config.json").is_file():
+def _on_its_base(run: Run, folder: Path) -> Recipe:
+    """A run's recipe, with the final model of the run that it goes on from."""
+    if run.base_of is None:
+        return run.recipe
+    model = run.recipe.model.model_copy(update={"base": str(folder / run.base_of / "final")})
+    return run.recipe.model_copy(update={"model": model})
+
+
+def _make_base(
+    folder: Path, arguments: Sequence[str], on_tick: Callable[..., None], tell: Callable[[str], None]
+) -> None:
+    """Trains another base for the micro world, once; an hour of one core. A whole folder is left as it is."""
+    if (folder / LAST).is_file():
         return
-    command = [sys.executable, "-m", "xreasoner.micro.base", "--out", str(folder), *arguments]
-    tell(f"training a base of the micro world, about an hour of one core: {' '.join(command[1:])}")
+    tell(f"training a base of the micro world: python -m xreasoner.micro.base --out {folder} {' '.join(arguments)}")
+    work = partial(main, ["--out", str(folder), *arguments])
+    job = Job(
+        f"base-{folder.name}", (), work, folder.parent / f"{folder.name}.log", folder.parent / f"{folder.name}.jsonl"
+    )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{folder.name}.log").open("ab") as log:
-        ended = subprocess.run(command, stdout=log, stderr=log, check=False)
-    if ended.returncode:
-        raise StageFailed(f"The base {folder} was not made; what it printed: {log.name}.")
+    with lock_folder(folder.parent):
+        run_jobs([job], 1, lambda running, done: on_tick([job], running, done))

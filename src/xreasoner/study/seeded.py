@@ -30,6 +30,8 @@ def stages(given: Given) -> Matrix:
     contrasts = (
         over("SFT beats the base", "SFT", "base"),
         over("RL alone beats the base", "RL", "base"),
+        over("SFT + RL beats the base", "SFT + RL", "base"),
+        over("RL alone beats SFT", "RL", "SFT"),
         over("SFT + RL beats SFT", "SFT + RL", "SFT"),
         over("SFT + RL beats RL alone", "SFT + RL", "RL"),
     )
@@ -37,21 +39,35 @@ def stages(given: Given) -> Matrix:
 
 
 def overlong(given: Given) -> Matrix:
-    """Traces over the limit are cut, or dropped; where the recipe evaluates greedily, SFT is sampled from, too."""
+    """Traces over the limit are cut, dropped, or kept whole. All three are sampled from with a budget that holds whole
+    ones, too."""
     sft, rl = sft_and_rl(given.recipe)
-    runs, arms, contrasts = dict[str, Run](), list[Arm](), list[Contrast]()
-    for name, rule in (("cut", "cut"), ("dropped", "drop")):
-        one = sft.model_copy(update={"overlong": rule})
-        runs[name] = Run(variant(given.recipe, [one, rl], [one.name, rl.name]))
-        arms += [Arm(f"SFT, {name}", name, one.name), Arm(f"SFT + RL, {name}", name, rl.name)]
-        if given.recipe.eval.temperature == 0:
-            runs[f"{name}-sampled"] = Run(variant(given.recipe, [one], [one.name], **sampled(given.recipe)))
-            arms.append(Arm(f"SFT sampled, {name}", f"{name}-sampled", one.name))
-    for what in dict.fromkeys(arm.name.partition(",")[0] for arm in arms):
-        cut, dropped = f"{what}, cut", f"{what}, dropped"
-        contrasts.append(over(f"dropping lets {what} end its thoughts more often", cut, dropped, "endless"))
-        contrasts.append(over(f"dropping makes {what} right more often", dropped, cut))
+    runs, arms = dict[str, Run](), list[Arm]()
+    longer = (given.recipe.eval.think_budget or given.recipe.eval.answer_budget) * _WHOLE
+    for name, changes in (
+        ("cut", {"overlong": "cut"}),
+        ("dropped", {"overlong": "drop"}),
+        ("whole", {"overlong": "cut", "max_tokens": sft.max_tokens * _WHOLE}),
+    ):
+        one = sft.model_copy(update=changes)
+        if name != "whole":
+            runs[name] = Run(variant(given.recipe, [one, rl], [one.name, rl.name]))
+            arms += [Arm(f"SFT, {name}", name, one.name), Arm(f"SFT + RL, {name}", name, rl.name)]
+        sampling = {**sampled(given.recipe), "think_budget": longer}
+        runs[f"{name}-sampled"] = Run(variant(given.recipe, [one], [one.name], **sampling))
+        arms.append(Arm(f"SFT sampled, {name}", f"{name}-sampled", one.name))
+    contrasts = [
+        over("SFT ends its thoughts more often when long traces are whole", *_SAMPLED, "endless"),
+        over("SFT ends its thoughts more often when they are dropped", _SAMPLED[0], "SFT sampled, dropped", "endless"),
+    ]
+    for what in ("SFT", "SFT + RL"):
+        dropped, cut = f"{what}, dropped", f"{what}, cut"
+        contrasts.append(over(f"{what} is right more often when they are dropped", dropped, cut))
     return Matrix(runs, tuple(arms), tuple(contrasts))
+
+
+_WHOLE = 3  # times the limit: what the micro world's longest traces take; the paper's would take more
+_SAMPLED = ("SFT sampled, cut", "SFT sampled, whole")
 
 
 def domain(given: Given) -> Matrix:
@@ -70,7 +86,8 @@ def domain(given: Given) -> Matrix:
     contrasts = list[Contrast]()
     for kind in ("SFT", "RL"):
         contrasts += [
-            over(f"{kind} on {where} beats the base", f"{kind} {where}", "base") for where in ("mathematics", "clinic")
+            over(f"{kind} on {_the(where)} beats the base", f"{kind} {where}", "base")
+            for where in ("mathematics", "clinic")
         ]
         contrasts.append(
             over(f"{kind} on mathematics beats {kind} on the clinic", f"{kind} mathematics", f"{kind} clinic")
@@ -82,7 +99,7 @@ def domain(given: Given) -> Matrix:
 
 
 def _the(name: str) -> str:
-    return "the base" if name == "base" else name.replace(" ", " on ")
+    return f"the {name}" if name in ("base", "clinic") else name.replace(" ", " on ")
 
 
 def _sft_domains(given: Given, sft: SftSpec) -> dict[str, Sequence[Stage]]:
@@ -137,6 +154,7 @@ def med(given: Given) -> Matrix:
     contrasts = (
         over("SFT on medicine beats X-Reasoner", "+ SFT", "X-Reasoner"),
         over("RL alone on medicine beats X-Reasoner", "+ RL", "X-Reasoner"),
+        over("SFT + RL on medicine beats X-Reasoner", "+ SFT + RL", "X-Reasoner"),
         over("SFT + RL on medicine beats SFT", "+ SFT + RL", "+ SFT"),
         over("SFT + RL on medicine beats RL alone", "+ SFT + RL", "+ RL"),
     )
@@ -146,8 +164,8 @@ def med(given: Given) -> Matrix:
 def _med(given: Given) -> Recipe:
     if given.med is None:
         raise RecipeError(
-            f"This study goes on with a recipe for medicine, and there is none beside {given.recipe.name}: put it into "
-            f"the same folder as {given.recipe.name}-med.yaml, as recipes/ has it."
+            "This study goes on with a recipe for medicine, and there is none beside the one given: put it beside "
+            "NAME.yaml as NAME-med.yaml, as recipes/ has x-reasoner.yaml and x-reasoner-med.yaml."
         )
     return given.med
 
@@ -166,8 +184,11 @@ SEEDED: dict[str, Study] = {
         question="Does text of mathematics carry over to the clinic, and does it do so better than the clinic's own?",
         expand=domain,
         seeds=3,
-        caution="“Made to think” begins every answer with `<think>`. The paper's runs without a chain-of-thought "
-        "prompt are the rows without it; a base that thinks unasked, as the micro world's does, shows no difference.",
+        medical=True,
+        caution="“Made to think” begins every answer with `<think>`; a base that thinks unasked, as the micro world's "
+        "does, shows no difference. Benchmarks are asked with the paper's prompts, which ask for thoughts in every "
+        "row: the paper's runs without them (table 1) are not among these. In the micro world “both” is a mixture of "
+        "as many rows; on a recipe whose data are read it is the one after the other, so more training.",
     ),
     "overlong": Study(
         title="Is the cut what makes endless thinking?",
@@ -175,6 +196,9 @@ SEEDED: dict[str, Study] = {
         question="Long traces are cut at the limit, or dropped: is it the model trained on cut ones that fails to end?",
         expand=overlong,
         seeds=3,
+        caution="Dropped traces take their rambling along, not the cut alone, and the rows become fewer (in the micro "
+        "world by a fifth), so training is shorter. “Whole” keeps rows and text and cuts nothing, up to three times "
+        "the limit. The sampled arms may think three times as long, so that a whole trace has room.",
     ),
     "med": Study(
         title="Medicine from the X-Reasoner checkpoint",
@@ -182,5 +206,6 @@ SEEDED: dict[str, Study] = {
         question="Trained further on text of medicine: what do SFT, RL, and both add?",
         expand=med,
         seeds=3,
+        medical=True,
     ),
 }

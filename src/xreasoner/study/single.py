@@ -56,6 +56,8 @@ def forced_exit(given: Given) -> Matrix:
         over(f"forced exit after {b} tokens helps SFT", f"SFT, on, {b} tokens", f"SFT, off, {b} tokens")
         for b in (think // 4, think // 2, think, 2 * think)
     ]
+    on, off = (f"SFT, {state}, {think} tokens" for state in ("on", "off"))
+    contrasts.append(over(f"it leaves fewer answers of SFT cut off at {think} tokens", off, on, "cut"))
     on, off = (f"base, {state}, {think} tokens" for state in ("on", "off"))
     contrasts.append(over(f"forced exit after {think} tokens helps the base", on, off))
     on, more = (f"SFT, on, {budget} tokens" for budget in (think, 2 * think))
@@ -78,7 +80,9 @@ def blind(given: Given) -> Matrix:
         arms += [Arm(f"{name}, {told}", "all", checkpoint, c) for c, told in zip(_CONTROLS, _SHOWN, strict=True)]
     contrasts = [
         over("SFT + RL beats the base on all problems", "SFT + RL", "base"),
-        over("it does on those not solved blind", "SFT + RL, not solved blind", "base, not solved blind"),
+        over(
+            "SFT + RL beats the base without those solved blind", "SFT + RL, not solved blind", "base, not solved blind"
+        ),
         *(over(f"SFT + RL needs its picture (against {told})", "SFT + RL", f"SFT + RL, {told}") for told in _SHOWN),
         over("SFT + RL beats the base without pictures", f"SFT + RL, {_SHOWN[0]}", f"base, {_SHOWN[0]}"),
     ]
@@ -87,30 +91,34 @@ def blind(given: Given) -> Matrix:
 
 def init(given: Given) -> Matrix:
     """The recipe on its own base, and on one that never saw a chain of thought."""
-    return _two_bases(given, "plain", "with chains", "without chains")
+    said = "the base that knows chains gains more", "the base that knows chains ends better"
+    return _two_bases(given, "plain", ("with chains", "without chains"), said)
 
 
 def scale(given: Given) -> Matrix:
     """The recipe on its own base, and on a smaller one."""
-    return _two_bases(given, "small", "larger", "smaller")
+    return _two_bases(
+        given, "small", ("larger", "smaller"), ("the larger base gains more", "the larger base ends better")
+    )
 
 
-def _two_bases(given: Given, other: str, ours: str, theirs: str) -> Matrix:
+def _two_bases(given: Given, other: str, called: tuple[str, str], said: tuple[str, str]) -> Matrix:
+    """`called` are the two bases in names of arms, `said` what is asked of them: the gain, and where it ends."""
+    ours, theirs = called
     sft, rl = sft_and_rl(given.recipe)
     model = ModelSpec(base=given.bases[other], max_pixels=given.recipe.model.max_pixels)
     there = given.recipe.model_copy(update={"model": model})
     runs, arms, contrasts = {}, list[Arm](), list[Contrast]()
-    for run, called, recipe in (("own", ours, given.recipe), (other, theirs, there)):
+    for run, name, recipe in (("own", ours, given.recipe), (other, theirs, there)):
         runs[run] = Run(variant(recipe, [sft, rl], ["base", sft.name, rl.name]))
         measured = (("base", "base"), ("SFT", sft.name), ("SFT + RL", rl.name))
-        arms += [Arm(f"{name}, {called}", run, checkpoint) for name, checkpoint in measured]
+        arms += [Arm(f"{stage}, {name}", run, checkpoint) for stage, checkpoint in measured]
         contrasts += [
-            over(f"{name} beats the base ({called})", f"{name}, {called}", f"base, {called}")
-            for name in ("SFT", "SFT + RL")
+            over(f"{stage} beats the base ({name})", f"{stage}, {name}", f"base, {name}")
+            for stage in ("SFT", "SFT + RL")
         ]
     plus, minus = (f"SFT + RL, {ours}", f"base, {theirs}"), (f"base, {ours}", f"SFT + RL, {theirs}")
-    contrasts.append(Contrast(f"the gain is greater {ours} than {theirs}", plus, minus))
-    contrasts.append(over(f"SFT + RL is better {ours} than {theirs}", plus[0], minus[1]))
+    contrasts += [Contrast(said[0], plus, minus), over(said[1], plus[0], minus[1])]
     return Matrix(runs, tuple(arms), tuple(contrasts))
 
 
@@ -127,8 +135,10 @@ def anchor(given: Given) -> Matrix:
         runs[run] = Run(variant(given.recipe, changed, [sft.name, rl.name]))
         arms += [Arm(f"SFT, {name}", run, sft.name)] if "sft" in changes else []
         arms.append(Arm(f"SFT + RL, {name}", run, rl.name))
-        contrasts.append(over(f"SFT + RL on mathematics as it is beats {name}", "SFT + RL", f"SFT + RL, {name}"))
-        contrasts.append(over(f"SFT + RL with {name} beats the base", f"SFT + RL, {name}", "base"))
+        changed_arm = (f"SFT + RL, {name}",)
+        carried = f"mathematics as it is carries over better than with {name}"
+        contrasts.append(Contrast(carried, ("SFT + RL",), changed_arm, domain="clinic"))
+        contrasts.append(Contrast(f"with {name} it still carries over", changed_arm, ("base",), domain="clinic"))
     return Matrix(runs, tuple(arms), tuple(contrasts))
 
 
@@ -174,6 +184,7 @@ SINGLE: dict[str, Study] = {
         question="Thoughts are closed by force after a budget, or left to run to the same length: what does it change?",
         expand=forced_exit,
         seeds=1,
+        caution="Paper, table 2: 17.1% of answers do not end, and none with forced exit; here “cut off” is that share.",
     ),
     "blind": Study(
         title="Does it look at the picture?",
@@ -188,6 +199,8 @@ SINGLE: dict[str, Study] = {
         question="The same text, on a base that has seen chains, and on one that never saw any: does it carry over?",
         expand=init,
         seeds=1,
+        caution="The micro base without chains has in their place more of all other exercises, direct questions among "
+        "them: it differs in what it practised as well as in what it never saw.",
         bases={"plain": ("--p-worked", "0")},
     ),
     "anchor": Study(
@@ -196,6 +209,9 @@ SINGLE: dict[str, Study] = {
         question="Chain length, verifiability and vocabulary of mathematics, changed one at a time: which one matters?",
         expand=anchor,
         seeds=1,
+        caution="What carries over is asked of the clinic alone, for the problems of mathematics are those that one "
+        "arm was trained on and another was not. Short chains have fewer tokens; wrong golds change RL alone; half of "
+        "the vocabulary is half of the operations and five of eight names at once.",
     ),
     "multimodal": Study(
         title="Text alone, or pictures of the domain too?",
@@ -210,6 +226,7 @@ SINGLE: dict[str, Study] = {
         question="Does a smaller base gain as much from the same text?",
         expand=scale,
         seeds=1,
+        caution="The smaller micro base has narrower eyes as well as a narrower and shallower language tower.",
         bases={"small": ("--hidden", "96", "--layers", "3")},
     ),
 }

@@ -40,19 +40,20 @@ def write_study(
 
 def table(matrix: Matrix, found: Found) -> str:
     """Arms, then contrasts, a column for each kind of problems. What is supported stands in bold."""
-    heads = ["", *(_text(title_of(kind, found.kinds)) for kind in found.kinds), "not ended", "tokens"]
+    heads = ["", *(_text(title_of(kind, found.kinds)) for kind in found.kinds), "not ended", "cut off", "tokens"]
     rows = [
         [
-            _text(arm.name),
+            _text(arm.name) + (f" ({number(found.asked[arm.name].value, 0)} left)" if arm.unsolved else ""),
             *(_share(found.right[arm.name].get(kind)) for kind in found.kinds),
             _share(found.endless.get(arm.name)),
+            _share(found.cut.get(arm.name)),
             number(found.tokens[arm.name].value, 0) if arm.name in found.tokens else NOTHING,
         ]
         for arm in matrix.arms
     ]
     for of in matrix.contrasts:
         got = found.differences[of.name]
-        rows.append([_text(formula(of)), *(_difference(got.get(kind)) for kind in found.kinds), "", ""])
+        rows.append([_text(formula(of)), *(_difference(got.get(kind)) for kind in found.kinds), "", "", ""])
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -66,7 +67,7 @@ def formula(of: Contrast) -> str:
     terms = [f"({plus} − {minus})" for plus, minus in zip(of.plus, of.minus, strict=True)]
     if len(terms) == 1:
         terms = [terms[0][1:-1]]
-    return " + ".join(terms) + (", not ended" if of.metric == "endless" else "")
+    return " + ".join(terms) + {"right": "", "endless": ", not ended", "cut": ", cut off"}[of.metric]
 
 
 def sentence(matrix: Matrix, found: Found, seeds: int) -> str:
@@ -88,8 +89,9 @@ def sentence(matrix: Matrix, found: Found, seeds: int) -> str:
     told = [f"support that {listed(yes)}"] if yes else []
     told += [f"speak against it that {listed(against)}"] if against else []
     told += [f"do not settle whether {listed(no)}"] if no else []
-    one = "One seed: the data " if seeds == 1 else f"The data of {seeds} seeds "
-    return one + "; they ".join(told) + "."
+    one = "Of the models of this one seed, and for these problems, the data"
+    whose = one if seeds == 1 else f"The data of {seeds} seeds"
+    return f"{whose} " + "; they ".join(told) + "."
 
 
 def document(seeds: Sequence[int], matrix: Matrix, found: Found) -> dict[str, Any]:
@@ -117,7 +119,9 @@ def document(seeds: Sequence[int], matrix: Matrix, found: Found) -> dict[str, An
         "arms": {
             arm.name: {
                 "right": named(found.right[arm.name], mean),
+                "asked": mean(found.asked.get(arm.name)),
                 "endless": mean(found.endless.get(arm.name)),
+                "cut": mean(found.cut.get(arm.name)),
                 "tokens": mean(found.tokens.get(arm.name)),
             }
             for arm in matrix.arms
@@ -130,23 +134,39 @@ def _reading(matrix: Matrix, found: Found, seeds: Sequence[int]) -> str:
     comparisons = sum(map(len, found.differences.values()))
     sizes = sorted(set(found.n.values()))
     each = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    drawn = " of 3 and 4 steps (the base does shorter ones already)" if any(not kind[2] for kind in found.kinds) else ""
     if len(seeds) > 1:
         how = (
-            f"Means of {len(seeds)} seeds ({listed([str(s) for s in seeds])}). Intervals (95%): the wider of that over "
-            f"seeds (Student's t, {len(seeds) - 1} degrees of freedom: the luck of training) and that over problems "
-            "(clustered)."
+            f"Means of {len(seeds)} seeds ({listed([str(s) for s in seeds])}), in brackets the lowest and the highest. "
+            f"Intervals (95%, each by itself): the wider of that over seeds (Student's t, {len(seeds) - 1} degrees of "
+            "freedom: the luck of training) and that over problems (clustered)."
         )
     else:
         how = (
-            f"**One seed ({seeds[0]}).** Intervals (95%) are over problems (clustered) and know nothing of the luck of "
-            "training: another seed may differ by more."
+            f"**One seed ({seeds[0]}).** Intervals (95%, each by itself) are over problems (clustered) and know "
+            "nothing of the luck of training: another seed may differ by more."
         )
     return (
-        f"Percent right on {each} problems of a kind, “not ended” and tokens over all of them. {how} Differences are "
-        f"taken problem by problem; bold ones are supported: with all {comparisons} comparisons of this study counted, "
-        f"{LEVEL:.0%} of such are expected to be false, at most (Benjamini and Hochberg). “Not ended” is the share of "
-        "answers whose thoughts were closed by force, or cut off."
+        f"Percent right on up to {each} problems of a kind{drawn}; {_protocol(matrix)}. {how} Differences are taken "
+        f"problem by problem; bold ones are supported: with all {comparisons} comparisons of this study counted, about "
+        f"{LEVEL:.0%} of such may be false (Benjamini and Hochberg). “Not ended” is the share of answers whose "
+        "thoughts were closed by force or cut off, “cut off” that of the latter."
     )
+
+
+def _protocol(matrix: Matrix) -> str:
+    """How the arms were asked: where they differ, each way with its runs."""
+    ways: dict[str, list[str]] = {}
+    for name in dict.fromkeys(arm.run for arm in matrix.arms):
+        of = matrix.runs[name].recipe.eval
+        drawn = "greedy" if of.temperature == 0 else f"temperature {of.temperature:g}"
+        samples = f", {of.epochs} samples" if of.epochs > 1 else ""
+        think = f"{of.think_budget:,} tokens to think and " if of.think_budget else "no forced exit, "
+        ways.setdefault(f"{drawn}{samples}, {think}{of.answer_budget:,} to answer", []).append(name)
+    suites = listed(list(dict.fromkeys(run.recipe.eval.suite for run in matrix.runs.values())))
+    if len(ways) == 1:
+        return f"suite {suites}, {next(iter(ways))}"
+    return f"suite {suites}, " + "; ".join(f"{way} ({', '.join(names)})" for way, names in ways.items())
 
 
 def _share(of: Mean | None) -> str:
