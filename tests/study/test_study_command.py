@@ -163,11 +163,13 @@ def test_a_folder_of_another_study_is_refused_and_left_as_it_is(tmp_path: Path) 
     for name, overrides, changes in (
         ("overlong", ["eval.limit=6"], {}),
         ("stages", ["eval.limit=7"], {}),
-        ("stages", ["eval.limit=6"], {"seeds": [0]}),
-        ("stages", ["eval.limit=6"], {"seeds": None}),
     ):
-        with pytest.raises(RunError, match="holds a study of another recipe, or with other seeds: give another --out"):
+        with pytest.raises(RunError, match="holds a study of another recipe or another base: give another --out"):
             run(name, tmp_path / "study", overrides, **changes)
+    with pytest.raises(RunError, match=r"has more seeds than these: name them all \(--seeds 0,1,2\)"):
+        run("stages", tmp_path / "study", ["eval.limit=6"], seeds=[1, 2])
+    with pytest.raises(RecipeError, match="name them with --seeds"):
+        run("stages", tmp_path / "study", ["eval.limit=6", "seed=3"])
     assert (tmp_path / "study" / FILE).read_bytes() == before
 
 
@@ -182,11 +184,11 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_study_goes_on_with_other_means(tmp_path: Path) -> None:
+def test_a_study_goes_on_with_other_means_and_more_seeds(tmp_path: Path) -> None:
     made_study(tmp_path / "study")
-    _claim(tmp_path / "study", ask("stages", RECIPE, ["eval.limit=6", "launch.workers=1"], (0, 1), None, None))
-    again = yaml.safe_load((tmp_path / "study" / FILE).read_text())
-    assert again["recipe"]["launch"]["workers"] == 1
+    before = (tmp_path / "study" / FILE).read_bytes()
+    _claim(tmp_path / "study", ask("stages", RECIPE, ["eval.limit=6", "launch.workers=1"], (0, 1, 2), None, None))
+    assert (tmp_path / "study" / FILE).read_bytes() == before  # until the third seed is there
 
 
 def test_the_same_command_goes_on_however_the_recipe_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

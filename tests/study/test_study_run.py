@@ -1,7 +1,6 @@
 """Which recipes a study runs, where and in which order; the runs themselves are left out."""
 
-import subprocess
-import sys
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +10,28 @@ from study_folder import RECIPE
 from xreasoner import pipeline
 from xreasoner.config import Recipe
 from xreasoner.data.datasets import load_training
-from xreasoner.errors import RunError, StageFailed
+from xreasoner.errors import RunError
+from xreasoner.micro.card import LAST
+from xreasoner.runs import library_versions
 from xreasoner.study import ask, run_study
 
 
 @pytest.fixture
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What would have been done, in order: ("run", [(folder, label, recipe)], elsewhere) or ("base", words)."""
+    """What would have been done: "checked", ("run", [(folder, label, recipe)], elsewhere) or ("base", words)."""
     done = list[Any]()
     monkeypatch.setattr("xreasoner.study.run.check_launch", lambda recipe: None)
+    monkeypatch.setattr(pipeline, "check_parts", lambda recipe: done.append("checked"))
     monkeypatch.setattr(pipeline, "preflight", lambda recipe, out: None)
     monkeypatch.setattr(pipeline, "planned", lambda recipe, out, label: (out, label, recipe))
     monkeypatch.setattr(
         pipeline, "run_planned", lambda runs, command, tick, elsewhere: done.append(("run", runs, dict(elsewhere)))
     )
 
-    def base(command: list[str], **_: Any) -> Any:
-        done.append(("base", command[1:]))
-        return subprocess.CompletedProcess(command, 0)
+    def base(jobs: list[Any], workers: int, tick: Any) -> None:
+        done.append(("base", *jobs[0].run.args[0]))
 
-    monkeypatch.setattr("xreasoner.study.run.subprocess.run", base)
+    monkeypatch.setattr("xreasoner.study.run.run_jobs", base)
     return done
 
 
@@ -42,7 +43,8 @@ def go(name: str, out: Path, seeds: tuple[int, ...] = (0,), base: str | None = N
 
 def test_all_runs_of_all_seeds_are_one_graph(ran: list[Any], tmp_path: Path) -> None:
     go("stages", tmp_path / "stages", (3, 4))
-    ((_, runs, elsewhere),) = ran
+    *checks, (_, runs, elsewhere) = ran
+    assert checks == ["checked"] * 4
     assert [(str(out.relative_to(tmp_path)), label) for out, label, _ in runs] == [
         (f"stages/seed-{seed}/{run}", f"seed-{seed}/{run}/") for seed in (3, 4) for run in ("sft-rl", "rl")
     ]
@@ -52,7 +54,8 @@ def test_all_runs_of_all_seeds_are_one_graph(ran: list[Any], tmp_path: Path) -> 
 
 def test_what_continues_from_a_run_comes_after_it(ran: list[Any], tmp_path: Path) -> None:
     go("med", tmp_path / "med", (0, 1))
-    (_, first, _), (_, later, _) = ran
+    *checks, (_, first, _), (_, later, _) = ran
+    assert checks == ["checked"] * 6  # those of the later runs, too, before anything is trained
     assert [label for _, label, _ in first] == ["seed-0/x-reasoner/", "seed-1/x-reasoner/"]
     assert [label for _, label, _ in later] == [f"seed-{s}/{run}/" for s in (0, 1) for run in ("sft-rl", "rl")]
     for out, _, recipe in later:
@@ -60,42 +63,38 @@ def test_what_continues_from_a_run_comes_after_it(ran: list[Any], tmp_path: Path
 
 
 def test_what_other_studies_beside_it_have_finished_is_known(ran: list[Any], tmp_path: Path) -> None:
-    manifest = '{"inputs": "abc", "seconds": 1, "summary": {}}'
-    for place in ("overlong/seed-0/cut", "away/deeper/seed-0/cut", "bases/plain"):
+    for place in ("studies/overlong/seed-0/cut", "studies/away/deeper/seed-0/cut", "mine", "deeper/still/mine"):
         job = tmp_path / place / "stages" / "sft"
         job.mkdir(parents=True)
-        (job / "manifest.json").write_text(manifest)
-    go("stages", tmp_path / "stages")
-    assert ran[0][2] == {("sft", "abc"): tmp_path / "overlong" / "seed-0" / "cut"}
+        (job / "manifest.json").write_text(json.dumps({"inputs": place, "seconds": 1, "summary": {}}))
+        (tmp_path / place / "recipe.yaml").write_text(RECIPE.read_text())
+        (tmp_path / place / "provenance.json").write_text(json.dumps({"versions": library_versions()}))
+    go("stages", tmp_path / "studies" / "stages")
+    assert ran[-1][2] == {("sft", places): tmp_path / places for places in ("studies/overlong/seed-0/cut", "mine")}
 
 
 @pytest.mark.parametrize(("name", "base"), [("init", "plain"), ("scale", "small")])
 def test_the_other_base_of_the_micro_world_is_made_once(ran: list[Any], tmp_path: Path, name: str, base: str) -> None:
     go(name, tmp_path / name)
-    assert ran[0][0] == "base"
-    assert ran[0][1][:4] == ["-m", "xreasoner.micro.base", "--out", str(tmp_path / "bases" / base)]
-    assert ran[1][0] == "run"
-    assert {recipe.model.base for _, _, recipe in ran[1][1]} == {"micro", str(tmp_path / "bases" / base)}
+    made, run = ran[-2:]
+    assert made[:3] == ("base", "--out", str(tmp_path / "bases" / base))
+    assert {recipe.model.base for _, _, recipe in run[1]} == {"micro", str(tmp_path / "bases" / base)}
     (tmp_path / "bases" / base).mkdir()
-    (tmp_path / "bases" / base / "config.json").write_text("{}")
+    (tmp_path / "bases" / base / "config.json").write_text("{}")  # killed while it was written: not whole
     go(name, tmp_path / name)
-    assert [what for what, *_ in ran] == ["base", "run", "run"]
+    assert ran[-2][0] == "base"
+    (tmp_path / "bases" / base / LAST).write_text("whole")
+    del ran[:]
+    go(name, tmp_path / name)
+    assert [what[0] for what in ran if what != "checked"] == ["run"]
 
 
 def test_a_base_that_was_named_is_never_made(ran: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for i, base in enumerate(("org/other", str(tmp_path / "nowhere"))):
         go("scale", tmp_path / f"scale{i}", base=base)
-    assert [what for what, *_ in ran] == ["run", "run"]
+    assert [what[0] for what in ran if what != "checked"] == ["run", "run"]
     assert not (tmp_path / "org").exists()
-
-
-def test_a_base_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    said = list[str]()
-    with pytest.raises(StageFailed, match=r"bases/plain was not made; what it printed: .*plain\.log"):
-        run_study("init", RECIPE, [], (0,), tmp_path / "init", None, "command", lambda *_: None, said.append)
-    assert "about an hour of one core" in said[0]
 
 
 @pytest.mark.parametrize("name", ["anchor", "multimodal", "domain", "overlong"])

@@ -53,7 +53,7 @@ def run_matrices(
                 *folder.parent.parent.glob("*"),
                 *folder.parent.parent.glob("*/seed-*"),
             ]
-            elsewhere = finished_jobs(sorted(beside), planned[0].recipe.launch.rollout)
+            elsewhere = finished_jobs(sorted(beside), runs[0][0].launch.rollout)
             pipeline.run_planned(planned, command, on_tick, elsewhere=elsewhere)
 
 
