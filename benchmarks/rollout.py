@@ -1,0 +1,231 @@
+"""Sampling with forced exit at mixed lengths, beside transformers' `generate` as TRL calls it:
+
+    python -m benchmarks.rollout [--quick] [--json FILE]
+
+32 prompts in groups of 8 on the micro base's tower, thoughts of 41 tokens on average, a tenth of them stopped at the
+budget of 104 (the logits are arranged so, alike for all sides: see `arrange`). Ours is the local sampler. The peers:
+
+- "two-stage": generate over the left-padded batch as TRL 1.16's GRPOTrainer does, up to the think budget, then a second
+  generate for the rows that have not ended, thoughts that are open closed by force;
+- "generate": one generate without forced exit, at the same length in all.
+
+Speeds are of sampled tokens up to the end token, at temperature 1. Whether the results are the same is asked greedily,
+on as many rows, each with a prompt of its own.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor
+from transformers import GenerationConfig
+
+from benchmarks.measure import device
+from benchmarks.pairs import OURS, Rounds, alternate, figure, rounds_of
+from benchmarks.results import Figure, arguments, show, write
+from xreasoner.micro.examples import training_examples
+from xreasoner.micro.tokenizer import END, WORD_ID
+from xreasoner.micro.world import DIGITS
+from xreasoner.model.hub import MICRO
+from xreasoner.model.load import load_tokenizer, load_tower
+from xreasoner.model.tower import detach
+from xreasoner.prompts import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE
+from xreasoner.rollout.forced_exit import ForcedExit
+from xreasoner.rollout.local import LocalSampler
+from xreasoner.types import Completion, Prompt, SamplingParams
+
+TWO_STAGE, GENERATE = "two-stage", "generate"
+TARGET = 3.0
+PROMPTS, GROUP = 32, 8
+THINK, ANSWER = 104, 8  # tokens
+AT_BUDGET = 0.1  # of the rows
+_CHOSEN, _NEVER = 1e4, -1e4  # added to a logit
+_FLATTER = 0.2  # of the model's own logits, so that rows go many ways and the table's luck evens out
+_SEED = 20261121
+
+
+def arrange(model: Any) -> None:
+    """Makes a tower of the micro vocabulary think for mixed lengths, and then answer with a digit and end.
+
+    A thought closes at a (token, position) that a fixed table names, at random with one chance for all, so lengths are
+    geometric and AT_BUDGET of the thoughts reach the budget. Within thoughts the model's own logits decide, of
+    words that belong there. A row's next token depends on its own tokens alone, whoever samples.
+    """
+    generator, vocabulary = torch.Generator().manual_seed(_SEED), model.config.vocab_size
+    chance = 1 - AT_BUDGET ** (1 / THINK)
+    positions = model.config.max_position_embeddings
+    closes_PV = (torch.rand(positions, vocabulary, generator=generator) < chance).to(model.device)
+    after_VV = _grammar(vocabulary).to(model.device)
+    close = WORD_ID[THINK_CLOSE]
+
+    def bend(_: Any, args: Any, kwargs: dict[str, Any], out: Any) -> Any:
+        n = out.logits.shape[1]
+        tokens_BT, positions_BT = kwargs["input_ids"][:, -n:], kwargs["position_ids"][:, -n:]
+        out.logits = _FLATTER * out.logits + after_VV[tokens_BT]
+        thinks_BT = after_VV[tokens_BT, WORD_ID["wait"]] == 0
+        out.logits[..., close] = torch.where(
+            thinks_BT & closes_PV[positions_BT, tokens_BT], 2 * _CHOSEN, out.logits[..., close]
+        )
+        return out
+
+    model.register_forward_hook(bend, with_kwargs=True)
+
+
+def _grammar(vocabulary: int) -> Tensor:
+    """What is added to the logits [V] after every token [V]: after a thought's word another one, then </think>
+    <answer> digit </answer> and the end."""
+    digits = [WORD_ID[digit] for digit in DIGITS]
+    steps = {WORD_ID[THINK_CLOSE]: [WORD_ID[ANSWER_OPEN]], WORD_ID[ANSWER_OPEN]: digits}
+    steps |= {digit: [WORD_ID[ANSWER_CLOSE]] for digit in digits}
+    steps |= {WORD_ID[ANSWER_CLOSE]: [WORD_ID[END]]}
+    kept = {*digits, *range(WORD_ID["wait"])}  # digits, control tokens and tags are no thoughts
+    after_VV = torch.zeros(vocabulary, vocabulary)
+    after_VV[:, sorted(kept)] = _NEVER
+    for token, then in steps.items():
+        after_VV[token] = _NEVER
+        after_VV[token, then] = 0.0
+    return after_VV
+
+
+class Peer:
+    """transformers' `generate`, called as TRL 1.16's GRPOTrainer calls it."""
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self._model, self._tokenizer = model, tokenizer
+        self._rule = ForcedExit(tokenizer, [tokenizer.eos_token_id])
+
+    def two_stage(self, prompts: Sequence[Sequence[int]], greedy: bool) -> list[list[int]]:
+        """The completions of every row, tokens that were inserted included."""
+        rows = self._generate(prompts, THINK, greedy)
+        ends = [self._budget(row) for row in rows]
+        open_ones = [i for i, (row, end) in enumerate(zip(rows, ends, strict=True)) if not self._ended(row, end)]
+        for i in open_ones:
+            if ends[i] is None:
+                rows[i] = rows[i] + list(self._rule.close_ids)
+                ends[i] = len(rows[i]) + ANSWER
+        if open_ones:
+            more = self._generate([[*prompts[i], *rows[i]] for i in open_ones], ANSWER, greedy)
+            for i, row in zip(open_ones, more, strict=True):
+                rows[i] = rows[i] + row
+        return [row[:end] for row, end in zip(rows, ends, strict=True)]
+
+    def generate(self, prompts: Sequence[Sequence[int]], greedy: bool) -> list[list[int]]:
+        """Without forced exit."""
+        return self._generate(prompts, THINK + len(self._rule.close_ids) + ANSWER, greedy)
+
+    def _budget(self, row: list[int]) -> int | None:
+        """How long a row may get that closed its thoughts; None: they are open."""
+        if THINK_CLOSE not in self._rule.decode(row):
+            return None if row[-1] not in self._rule.eos_ids else len(row)
+        closed = next(k for k in range(1, len(row) + 1) if self._rule.closes(row[:k]))
+        return closed + ANSWER
+
+    def _ended(self, row: list[int], end: int | None) -> bool:
+        return end is not None and (len(row) >= end or row[-1] in self._rule.eos_ids)
+
+    def _generate(self, prompts: Sequence[Sequence[int]], tokens: int, greedy: bool) -> list[list[int]]:
+        """Completions up to their end token, which they keep."""
+        from trl.trainer.utils import pad
+
+        ids = [torch.tensor(prompt, device=self._model.device) for prompt in prompts]
+        config = GenerationConfig(
+            max_new_tokens=tokens,
+            do_sample=not greedy,
+            pad_token_id=self._tokenizer.pad_token_id,
+            eos_token_id=self._tokenizer.eos_token_id,
+            **({} if greedy else {"temperature": 1.0, "top_p": 1.0, "top_k": 0}),
+            disable_compile=True,
+        )
+        with torch.no_grad():
+            out = self._model.generate(
+                input_ids=pad(ids, padding_value=self._tokenizer.pad_token_id, padding_side="left"),
+                attention_mask=pad([torch.ones_like(row) for row in ids], padding_value=0, padding_side="left"),
+                generation_config=config,
+            )
+        made, end = out[:, max(map(len, prompts)) :].tolist(), self._tokenizer.eos_token_id
+        return [row[: row.index(end) + 1] if end in row else row for row in made]
+
+
+class Bench:
+    """The model and what is asked of it."""
+
+    def __init__(self, folder: Path) -> None:
+        detach(MICRO, folder / "tower")
+        self._tokenizer = load_tokenizer(folder / "tower")
+        self._model = load_tower(folder / "tower", device=device())
+        arrange(self._model)
+        self._sampler = LocalSampler(self._model, self._tokenizer)
+        self._peer = Peer(self._model, self._tokenizer)
+        examples = training_examples(PROMPTS * GROUP, seed=_SEED)
+        self.prompts = [Prompt(example.messages, seed=i) for i, example in enumerate(examples)]
+        self.sampled: list[Completion] = []  # ours, all rounds
+        self._seed = 0
+
+    def ours(self) -> float:
+        self._seed += 1
+        params = SamplingParams(THINK, ANSWER, temperature=1.0, seed=self._seed)
+        done = [c for group in self._sampler.generate(self.prompts[:PROMPTS], params, GROUP) for c in group]
+        self.sampled += done
+        return sum(c.n_sampled for c in done)
+
+    def peer(self, name: str) -> float:
+        torch.manual_seed(_SEED + self._seed)
+        ids = [self._sampler.prompt_ids(prompt) for prompt in self.prompts[:PROMPTS] for _ in range(GROUP)]
+        if name == GENERATE:
+            return sum(map(len, self._peer.generate(ids, greedy=False)))
+        return sum(self._sampled(row) for row in self._peer.two_stage(ids, greedy=False))
+
+    def _sampled(self, row: list[int]) -> int:
+        """Without the tokens that close thoughts at the budget; the tag is one token here, and stands nowhere else."""
+        return len(row) - (len(row) > THINK and row[THINK] == WORD_ID[THINK_CLOSE])
+
+    def greedy(self) -> tuple[list[list[int]], list[list[int]], list[Completion]]:
+        """(our tokens, those of the two stages, ours in full), a row for every prompt."""
+        done = [group[0] for group in self._sampler.generate(self.prompts, SamplingParams(THINK, ANSWER))]
+        theirs = self._peer.two_stage([self._sampler.prompt_ids(prompt) for prompt in self.prompts], greedy=True)
+        return [list(c.token_ids) for c in done], theirs, done
+
+
+def measure(bench: Bench, quick: bool) -> Rounds:
+    peers = {name: partial(bench.peer, name) for name in (TWO_STAGE, GENERATE)}
+    return best_first(alternate({OURS: bench.ours, **peers}, rounds_of(quick)))
+
+
+def best_first(rounds: Rounds) -> Rounds:
+    """With the fastest peer in front, which is the one that the target is about."""
+    names = sorted((name for name in rounds.speeds if name != OURS), key=rounds.speed, reverse=True)
+    return Rounds({name: rounds.speeds[name] for name in (OURS, *names)})
+
+
+def figures(bench: Bench, quick: bool) -> list[Figure]:
+    ours, theirs, done = bench.greedy()
+    same = sum(a == b for a, b in zip(ours, theirs, strict=True))
+    forced = statistics.fmean(c.exit == "forced" for c in done)
+    note = f"{same} of {len(ours)} greedy rows the same, {forced:.0%} of them forced"
+    speed = figure("rollout, sampled tokens", "tokens/s", measure(bench, quick), TARGET, same == len(ours), note)
+    lengths = [c.n_sampled for c in bench.sampled]
+    at_budget = statistics.fmean(c.exit == "forced" for c in bench.sampled)
+    return [speed, Figure("length of a rollout", statistics.fmean(lengths), "tokens", note=f"{at_budget:.0%} forced")]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = arguments(str(__doc__)).parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="xreasoner-") as folder:
+        found = figures(Bench(Path(folder)), args.quick)
+    show(f"{PROMPTS} prompts x {GROUP}, {THINK} + {ANSWER} tokens", found, Console())
+    if args.json is not None:
+        more = {"prompts": PROMPTS, "rollouts": GROUP, "think_budget": THINK, "answer_budget": ANSWER}
+        write(found, args.json, {"benchmark": "rollout", "quick": args.quick, **more})
+    return 1 if any(each.agree is False for each in found) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
