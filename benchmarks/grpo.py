@@ -16,7 +16,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -25,7 +25,7 @@ from unittest import mock
 import torch
 from rich.console import Console
 from torch import Tensor
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOTrainer
 
 from benchmarks.loops import timed_loop
@@ -150,7 +150,7 @@ def stock_trainer(task: Task, rollout_func: Any, judge: Judge) -> GRPOTrainer:
     questions = [[{"role": turn.role, "content": turn.content} for turn in e.messages] for e in task.examples]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*experimental feature")  # rollout_func
-        return GRPOTrainer(
+        trainer = GRPOTrainer(
             model=load_tower(task.tower, torch.float32),
             reward_funcs=reward,
             args=args,
@@ -158,6 +158,8 @@ def stock_trainer(task: Task, rollout_func: Any, judge: Judge) -> GRPOTrainer:
             processing_class=load_tokenizer(task.tower),
             rollout_func=rollout_func,
         )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 class _Gradient(TrainerCallback):
@@ -176,7 +178,7 @@ def gradient_difference(task: Task, share: float) -> float:
     rewards are the same. Both trainers run their whole loop; TRL's is kept from shuffling the rollouts among the step's
     two updates, which would each be of other rows."""
     spec = task.spec.model_copy(update={"steps": 1})
-    task, judge = Task(task.tower, spec, task.examples, task.seed, task.folder), arranged(share, spec)
+    task, judge = replace(task, spec=spec), arranged(share, spec)
     kept: list[dict[str, Any]] = []
     gradients = (_Gradient(), _Gradient())
     with timed_loop(), tempfile.TemporaryDirectory(dir=task.folder) as stage:
@@ -192,6 +194,7 @@ def gradient_difference(task: Task, share: float) -> float:
 
             mine.rollout_func = keep
             mine.add_callback(gradients[0])
+            mine.remove_callback(PrinterCallback)
             mine.train()
         replay = {key: kept[0][key] for key in ("prompt_ids", "completion_ids", "env_mask")} | {"logprobs": None}
         theirs = stock_trainer(task, lambda *_: dict(replay), judge)

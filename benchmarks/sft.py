@@ -184,6 +184,8 @@ SIDES = {OURS: ours, STOCK: stock, GROUPED: lambda task: stock(task, True), BF16
 
 def peak(side: str, task: Task) -> float:
     """GiB that a process grew by, from loading the model to the end of the epoch; to be called in one of its own."""
+    from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2ForCausalLM  # noqa: F401
+
     import xreasoner.train.sft  # noqa: F401, and TRL with it: what is imported is not measured
 
     gc.collect()

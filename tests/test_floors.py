@@ -37,7 +37,7 @@ STANDS_ON = {
     "verify": {"prompts"},
     "data": {"micro"},
     "check": {"pipeline"},
-    "study": {"pipeline"},
+    "study": {"pipeline", "display"},
 }
 NO_TORCH = (
     "types",

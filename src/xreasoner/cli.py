@@ -113,21 +113,11 @@ def study(
     rebuild: Annotated[bool, typer.Option("--rebuild", help="only write the page again, from the run folders")] = False,
 ) -> None:
     """Run a study: a matrix of recipes, one table, one figure, one sentence. The same command again goes on."""
-    from rich.console import Console
+    from xreasoner.study.command import study_command
 
-    from xreasoner.display import Display
-    from xreasoner.study import rebuild_study, run_study
-
-    if rebuild:
-        if overrides or seeds or base:
-            raise RecipeError("--rebuild writes the page of what was run: leave out all but --out.")
-        typer.echo(f"study: {rebuild_study(name, out)}")
-        return
     chosen = None if seeds is None else _seeds(seeds)
-    command = " ".join(["xreasoner", *sys.argv[1:]])
-    with _interruptible(), Display(Console()) as display:
-        page = run_study(name, recipe, overrides or [], chosen, out, base, command, display.tick, display.tell)
-    typer.echo(f"{page.read_text(encoding='utf-8')}\nstudy: {page}")
+    with _interruptible():
+        study_command(name, recipe, overrides or [], chosen, out, base, rebuild)
 
 
 @app.command(name="eval")
