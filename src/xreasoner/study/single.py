@@ -70,7 +70,8 @@ def blind(given: Given) -> Matrix:
     controls."""
     sft, rl = sft_and_rl(given.recipe)
     of, last = given.recipe.eval, rl.name
-    controls = ControlsSpec(checkpoints=("base", last), images=_CONTROLS)
+    limit = of.controls.limit if of.controls else None
+    controls = ControlsSpec(checkpoints=("base", last), images=_CONTROLS, limit=limit)
     changes = {"controls": controls, "epochs": max(of.epochs, _BLIND_SAMPLES)}
     changes |= {"temperature": of.temperature or _BLIND_TEMPERATURE}
     run = Run(variant(given.recipe, [sft, rl], ["base", last], **changes))
