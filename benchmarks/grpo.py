@@ -173,12 +173,21 @@ class _Gradient(TrainerCallback):
             self.flat = torch.cat([p.grad.flatten() for p in model.parameters()])
 
 
-def gradient_difference(task: Task, share: float) -> float:
+def by_text(pairs: Sequence[tuple[Example, str]]) -> list[Verdict]:
+    """About half of the texts are right, and the same text always is or is not."""
+    return [Verdict("correct" if sum(text.encode()) % 2 else "wrong") for _, text in pairs]
+
+
+def gradient_difference(task: Task, judge: Judge = by_text) -> float:
     """Relative difference of the gradients of the first update, ours and TRL's own, from the same rollouts, whose
     rewards are the same. Both trainers run their whole loop; TRL's is kept from shuffling the rollouts among the step's
-    two updates, which would each be of other rows."""
+    two updates, which would each be of other rows.
+
+    Arranged rewards are no judge for this: many rollouts of a group are the same text, their gradients cancel where one
+    is right and the other wrong, and what is left is mostly rounding.
+    """
     spec = task.spec.model_copy(update={"steps": 1})
-    task, judge = replace(task, spec=spec), arranged(share, spec)
+    task = replace(task, spec=spec)
     kept: list[dict[str, Any]] = []
     gradients = (_Gradient(), _Gradient())
     with timed_loop(), tempfile.TemporaryDirectory(dir=task.folder) as stage:
@@ -197,7 +206,8 @@ def gradient_difference(task: Task, share: float) -> float:
             mine.remove_callback(PrinterCallback)
             mine.train()
         replay = {key: kept[0][key] for key in ("prompt_ids", "completion_ids", "env_mask")} | {"logprobs": None}
-        theirs = stock_trainer(task, lambda *_: dict(replay), judge)
+        same = [Verdict("correct" if reward else "wrong") for reward in kept[0]["verified"]]
+        theirs = stock_trainer(task, lambda *_: dict(replay), lambda _: same)
         theirs.add_callback(gradients[1])
         with mock.patch("trl.trainer.grpo_trainer.shuffle_sequence_dict", lambda batch: batch):
             theirs.train()
@@ -208,13 +218,16 @@ def gradient_difference(task: Task, share: float) -> float:
 
 
 def paired(task: Task, share: float, name: str, quick: bool, target: float | None = None) -> Paired:
-    """Rollouts a second of whole steps, and whether the gradients agree."""
-    apart = gradient_difference(task, share)
+    """Rollouts a second of whole steps of which this share of groups is flat."""
     sides = {OURS: lambda: ours(task, share), STOCK: lambda: stock(task, share)}
     rounds = alternate(sides, rounds_of(quick))
     flat = fmean(flat_groups(share, task.spec.prompts_per_step))
-    told = f"{flat:.0%} of groups flat; gradients {apart:.1e} apart"
-    return figure(name, "rollouts/s", rounds, target, apart <= SAME_GRADIENT, told)
+    return figure(name, "rollouts/s", rounds, target, note=f"{flat:.0%} of groups flat")
+
+
+def agreeing(measured: Paired, apart: float) -> Paired:
+    """The figure, with whether the gradients agree, which are relatively so far `apart`."""
+    return replace(measured, agree=apart <= SAME_GRADIENT, note=f"{measured.note}; gradients {apart:.1e} apart")
 
 
 def _nobody(record: dict[str, Any]) -> None:
@@ -229,7 +242,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         steps = 2 if args.quick else 8
         share = measured_share(task, steps)
         console.print(f"Over the first {steps} steps of the micro run's RL, {share:.0%} of the groups are flat.")
-        measured: list[Figure] = [paired(task, share, "grpo, measured share", args.quick, TARGET)]
+        first = paired(task, share, "grpo, measured share", args.quick, TARGET)
+        measured: list[Figure] = [agreeing(first, gradient_difference(task))]
         measured += [paired(task, other, f"grpo, {other:.0%} flat", args.quick) for other in OTHER_SHARES]
     show(f"GRPO: steps of {task.spec.prompts_per_step} x {task.spec.rollouts_per_prompt}", measured, console)
     if args.json is not None:

@@ -15,7 +15,7 @@ from xreasoner.micro.examples import training_examples
 from xreasoner.micro.tokenizer import save_tokenizer
 from xreasoner.model.load import load_tokenizer, load_tower
 from xreasoner.rollout.local import LocalSampler
-from xreasoner.types import Prompt, SamplingParams, Verdict
+from xreasoner.types import Prompt, SamplingParams
 
 SPEC = RlSpec.model_validate(
     {
@@ -143,19 +143,16 @@ def test_arranged_rewards_are_flat_in_their_groups_alone(task):
 
 
 def test_the_gradient_of_an_update_is_the_stock_trainers(task):
-    assert 0 < grpo.gradient_difference(task, 0.5) < grpo.SAME_GRADIENT
-    assert grpo.gradient_difference(task, 0) < grpo.SAME_GRADIENT
+    for judge in (grpo.by_text, arranged(0.5, SPEC)):
+        assert 0 < grpo.gradient_difference(task, judge) < grpo.SAME_GRADIENT
 
 
 def test_other_rewards_are_another_gradient(task, monkeypatch):
-    def judged(pairs):
-        """Every call the other way round."""
-        calls.append(1)
-        return [Verdict("correct" if (i // 4 + i + len(calls)) % 3 else "wrong") for i in range(len(pairs))]
-
-    calls = []
-    monkeypatch.setattr(grpo, "arranged", lambda share, spec: judged)
-    assert grpo.gradient_difference(task, 0.5) > 1000 * grpo.SAME_GRADIENT
+    stock_trainer = grpo.stock_trainer
+    monkeypatch.setattr(
+        grpo, "stock_trainer", lambda task, rollouts, judge: stock_trainer(task, rollouts, lambda p: judge(p)[::-1])
+    )
+    assert grpo.gradient_difference(task) > 1000 * grpo.SAME_GRADIENT
 
 
 def test_whole_steps_are_timed_on_both_sides(task):
@@ -167,7 +164,10 @@ def test_whole_steps_are_timed_on_both_sides(task):
 
 def test_a_figure_says_how_flat_and_how_far_apart(task, monkeypatch):
     monkeypatch.setattr(grpo, "alternate", lambda sides, rounds: Rounds({OURS: [30.0], STOCK: [15.0]}))
-    monkeypatch.setattr(grpo, "gradient_difference", lambda task, share: 2e-5)
     told = grpo.paired(task, 0.3, "grpo, measured share", True, 2.5)
-    assert (told.ours, told.peers, told.ratio, told.agree) == (30, {STOCK: 15}, 2, False)
-    assert told.note == "target 2.5x: MISSED with 2.00x; 25% of groups flat; gradients 2.0e-05 apart"
+    assert (told.ours, told.peers, told.ratio, told.agree) == (30, {STOCK: 15}, 2, None)
+    assert told.note == "target 2.5x: MISSED with 2.00x; 25% of groups flat"
+    apart = grpo.agreeing(told, 2e-5)
+    assert (apart.agree, apart.note) == (False, f"{told.note}; gradients 2.0e-05 apart")
+    assert apart.ratio == 2
+    assert grpo.agreeing(told, 1e-5).agree
