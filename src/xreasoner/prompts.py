@@ -41,6 +41,13 @@ MATHEMATICS = (
     "Here is the question: {{ question }} Options:\n\n{{ options }}"
 )
 PLAIN = "{{ question }}"
+# Without a word of thinking. The paper has runs without a chain-of-thought prompt (table 1) and does not print what it
+# asked them with: the wording is ours, the tags are the paper's.
+UNASKED_CHOICE = (
+    "Answer with just one of the options below within <answer> </answer> tags. "
+    "Here is the question: {{ question }} Options:\n\n{{ options }}"
+)
+UNASKED = "Write only your final answer within <answer> </answer> tags. Here is the question: {{ question }}"
 
 PROMPTS: dict[str, str] = {
     "training": TRAINING,

@@ -260,3 +260,13 @@ def test_launch_and_limits_are_for_the_recipe_beside_too(launch: str) -> None:
     for run in asked.matrix(0).runs.values():
         assert run.recipe.launch.workers == 1
         assert run.recipe.eval.limit == 3
+
+
+def test_benchmarks_that_ask_for_thoughts_are_asked_without_too() -> None:
+    large, small = matrix("domain", LARGE), matrix("domain", MICRO)
+    asked = {arm.checkpoint for arm in large.arms if arm.name.endswith(", not asked to think")}
+    assert {"base-unasked", "sft-unasked", "rl-unasked", "rl-clinic-unasked"} <= asked
+    made = {arm.checkpoint for arm in small.arms if arm.name.endswith(", made to think")}
+    assert made == {"base-think", "sft-think", "rl-think"}
+    helps = next(c for c in large.contrasts if c.name == "being asked to think helps the base")
+    assert (helps.plus, helps.minus) == (("base",), ("base, not asked to think",))

@@ -5,7 +5,7 @@ opening a model or a dataset. A stage is addressed by its name: `rl.learning_rat
 """
 
 from xreasoner.config.load import RecipeErrors, from_document, load
-from xreasoner.config.recipe import THINK_SUFFIX, Recipe
+from xreasoner.config.recipe import MANNERS, THINK_SUFFIX, UNASKED_SUFFIX, Recipe, manner_of, model_of
 from xreasoner.config.specs import (
     KINDS,
     Blemish,
@@ -27,7 +27,9 @@ from xreasoner.config.specs import (
 
 __all__ = [
     "KINDS",
+    "MANNERS",
     "THINK_SUFFIX",
+    "UNASKED_SUFFIX",
     "Blemish",
     "ControlsSpec",
     "DataSpec",
@@ -47,4 +49,6 @@ __all__ = [
     "from_document",
     "kind_of",
     "load",
+    "manner_of",
+    "model_of",
 ]

@@ -23,7 +23,23 @@ from xreasoner.config.specs import (
 )
 
 RESERVED = ("detach", "pictures", "final", "name", "seed", "model", "stages", "eval", "launch")  # jobs and recipe keys
-THINK_SUFFIX = "-think"  # checkpoint "base-think" is checkpoint "base" made to think
+THINK_SUFFIX, UNASKED_SUFFIX = "-think", "-unasked"
+# Checkpoint "base-think" is checkpoint "base" asked in this manner; in words as they follow a name.
+MANNERS = {THINK_SUFFIX: "made to think", UNASKED_SUFFIX: "not asked to think"}
+
+
+def model_of(checkpoint: str) -> str:
+    """The checkpoint whose weights are asked.
+
+    >>> model_of("base-think"), model_of("sft")
+    ('base', 'sft')
+    """
+    return next((checkpoint.removesuffix(s) for s in MANNERS if checkpoint.endswith(s)), checkpoint)
+
+
+def manner_of(checkpoint: str) -> str:
+    """In which manner a checkpoint is asked, in words; "" for the usual one."""
+    return next((words for suffix, words in MANNERS.items() if checkpoint.endswith(suffix)), "")
 
 
 def _untag(value: Any) -> Any:
@@ -53,7 +69,7 @@ class Recipe(Frozen):
             if (
                 stage.name in RESERVED
                 or stage.name.startswith(("eval-", "data-"))
-                or stage.name.endswith((THINK_SUFFIX, "-controls"))
+                or stage.name.endswith((*MANNERS, "-controls"))
             ):
                 raise ValueError(
                     f"a stage cannot be called `{stage.name}`, which names something else; give another `name`"
@@ -88,7 +104,7 @@ class Recipe(Frozen):
             if len(set(names)) < len(names):
                 raise ValueError(f"eval names a checkpoint twice in {list(names)}; name each once")
         for checkpoint in wanted:
-            if checkpoint.removesuffix(THINK_SUFFIX) not in known:
+            if model_of(checkpoint) not in known:
                 raise ValueError(f"eval names the checkpoint `{checkpoint}`, which is none of {known}")
         return self
 

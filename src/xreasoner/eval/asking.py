@@ -218,6 +218,23 @@ def ask(
     )
 
 
+def not_asked_to_think(example: Example) -> Example:
+    """The same question without the paper's instruction to think: only what to put the answer into is said. What is
+    asked without an instruction, as in the micro world, stays as it is."""
+    template = prompts.UNASKED_CHOICE if example.options else prompts.UNASKED
+
+    def changed(text: str) -> str:
+        head = prompts.head_of(text)
+        return prompts.render(template, text.removeprefix(head)) if head else text
+
+    def of(content: str | tuple[str | Image, ...]) -> str | tuple[str | Image, ...]:
+        if isinstance(content, str):
+            return changed(content)
+        return tuple(changed(part) if isinstance(part, str) else part for part in content)
+
+    return replace(example, messages=tuple(replace(m, content=of(m.content)) for m in example.messages))
+
+
 def _in_place(text: str, end: int, pictures: Mapping[int, Image]) -> tuple[str | Image, ...]:
     """`text` with pictures at their marks; its question ends at `end`. Those without a mark stand in the order of their
     numbers."""

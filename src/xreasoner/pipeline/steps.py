@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xreasoner.config import THINK_SUFFIX, DataSpec, DistillSpec, Recipe, RlSpec, SftSpec, TeacherSpec, kind_of
+from xreasoner.config import DataSpec, DistillSpec, Recipe, RlSpec, SftSpec, TeacherSpec, kind_of, model_of
 from xreasoner.data.datasets import DATASETS, Dataset
 from xreasoner.data.sources import local_files
 from xreasoner.distill import SAMPLES, SETTINGS
@@ -74,7 +74,7 @@ def steps_of(recipe: Recipe, base_hash: str) -> list[Step]:
     wanted = [(c, "") for c in recipe.checkpoints]
     wanted += [(c, CONTROLS_SUFFIX) for c in (recipe.eval.controls.checkpoints if recipe.eval.controls else ())]
     for checkpoint, suffix in wanted:
-        model = checkpoint.removesuffix(THINK_SUFFIX)
+        model = model_of(checkpoint)
         extra = controls if suffix else None
         key = fingerprint([inputs[model], checkpoint, settings, extra, recipe.seed, recipe.model.max_pixels])
         needs = (PICTURES,) if model == "base" else (PICTURES, model)

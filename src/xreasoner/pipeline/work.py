@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from xreasoner.config import THINK_SUFFIX, DistillSpec, RlSpec, TeacherSpec
+from xreasoner.config import THINK_SUFFIX, UNASKED_SUFFIX, DistillSpec, RlSpec, TeacherSpec, model_of
 from xreasoner.files import disk_guard, read_json, write_json
 from xreasoner.pipeline import launch
 from xreasoner.pipeline.rows import DRAWN, prepare_rows, rows_of
@@ -113,13 +113,14 @@ def _pictures(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
 
 
 def _evaluate(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
+    from xreasoner.eval.asking import not_asked_to_think
     from xreasoner.eval.task import evaluate
     from xreasoner.rollout.open import means_of, open_sampler
 
     recipe = run_dir.recipe
     checkpoint = step.name.removeprefix(EVAL).removesuffix(CONTROLS_SUFFIX)
     controls = recipe.eval.controls if step.name.endswith(CONTROLS_SUFFIX) else None
-    model = checkpoint.removesuffix(THINK_SUFFIX)
+    model = model_of(checkpoint)
     if model == "base":  # the user's own: no run mends it by making it again
         sampler = open_sampler(base_dir(recipe), recipe.launch, recipe.model.max_pixels)
     else:
@@ -136,6 +137,7 @@ def _evaluate(run_dir: RunDir, step: Step, job: JobDir) -> dict[str, Any]:
             seed=recipe.seed,
             weights=step.inputs,
             think=checkpoint.endswith(THINK_SUFFIX),
+            arrange=not_asked_to_think if checkpoint.endswith(UNASKED_SUFFIX) else lambda example: example,
             control=control,
             limit=controls.limit if controls else recipe.eval.limit,
             images=run_dir.pictures,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xreasoner.config import THINK_SUFFIX
+from xreasoner.config import MANNERS, manner_of, model_of
 from xreasoner.errors import RunError
 from xreasoner.report.answers import Found, Place, place_of, read_answers
 from xreasoner.report.collect import noted_json
@@ -151,14 +151,14 @@ def _order(recipe: Mapping[str, Any]) -> list[str]:
     stages = recipe.get("stages")
     pairs = [p for stage in (stages if isinstance(stages, list) else []) for p in mapping(stage).items()]
     names = ["base", *(str(mapping(body).get("name") or kind) for kind, body in pairs)]
-    return [name + suffix for name in names for suffix in ("", THINK_SUFFIX)]
+    return [name + suffix for name in names for suffix in ("", *MANNERS)]
 
 
 def _checkpoint_label(checkpoint: str, recipe: Mapping[str, Any]) -> str:
-    model = checkpoint.removesuffix(THINK_SUFFIX)
+    model = model_of(checkpoint)
     named = mapping(recipe.get("model")).get("label")
     name = str(named)[:MAX_LABEL] if named and model == "base" else label(model)
-    return name if model == checkpoint else f"{name}, made to think"
+    return name if model == checkpoint else f"{name}, {manner_of(checkpoint)}"
 
 
 def _evaluation(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 
-from xreasoner.config import THINK_SUFFIX
+from xreasoner.config import model_of
 from xreasoner.report.formats import label, sentence_case
 from xreasoner.report.rundata import RunData, mapping
 
@@ -97,7 +97,7 @@ def _renaming(first: RunData, second: RunData, short: str) -> dict[str, str]:
     """What each checkpoint of the second run is called beside those of the first: never by a name that is taken."""
     taken, renamed = {*first.checkpoints, *first.samples}, {}
     for checkpoint in dict.fromkeys((*second.checkpoints, *second.samples)):
-        if checkpoint in ("base", f"base{THINK_SUFFIX}"):
+        if model_of(checkpoint) == "base":
             renamed[checkpoint] = checkpoint.replace("base", first.final, 1)
             continue
         name = checkpoint if checkpoint == short or checkpoint.startswith(f"{short}-") else f"{short}-{checkpoint}"

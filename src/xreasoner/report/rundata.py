@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xreasoner.config import THINK_SUFFIX
+from xreasoner.config import manner_of, model_of
 from xreasoner.report.formats import MODALITIES, label
 from xreasoner.runs import without_means
 
@@ -120,8 +120,8 @@ class RunData:
         """The name that readers see."""
         if checkpoint in self.labels:
             return self.labels[checkpoint]
-        if checkpoint.endswith(THINK_SUFFIX):
-            return f"{self.label(checkpoint.removesuffix(THINK_SUFFIX))}, made to think"
+        if manner_of(checkpoint):
+            return f"{self.label(model_of(checkpoint))}, {manner_of(checkpoint)}"
         return label(checkpoint)
 
     @property

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xreasoner.config import DataSpec, DistillSpec, Recipe, RlSpec, SftSpec
+from xreasoner.config import (
+    MANNERS,
+    THINK_SUFFIX,
+    UNASKED_SUFFIX,
+    DataSpec,
+    DistillSpec,
+    Recipe,
+    RlSpec,
+    SftSpec,
+)
 from xreasoner.errors import RecipeError
 from xreasoner.study.matrix import Arm, Contrast, Given, Matrix, Run, Stage, Study, over, sampled, sft_and_rl, variant
 
-THINK = "-think"
 # The micro world's mathematics and what stands for its clinic; `rehearse` draws from both in equal shares.
 _CLINIC = {"micro-math": "micro-clinic"}
 _BOTH = {"rehearse": 1.0}
@@ -71,18 +79,21 @@ _SAMPLED = ("SFT sampled, cut", "SFT sampled, whole")
 
 
 def domain(given: Given) -> Matrix:
-    """SFT, and RL alone, on mathematics, on the clinic, on both; each by itself and made to think."""
+    """SFT, and RL alone, on mathematics, on the clinic, on both; each as it is usually asked, and in the other manner:
+    made to think in the micro world, which asks without a word, not asked to think where benchmarks ask for it."""
     sft, rl = sft_and_rl(given.recipe)
+    suffix = THINK_SUFFIX if sft.data.name in _CLINIC else UNASKED_SUFFIX
+    manner = MANNERS[suffix]
     runs: dict[str, Run] = {}
     arms = list[Arm]()
     for kind, of in (("SFT", _sft_domains(given, sft)), ("RL", _rl_domains(given, rl))):
         for where, made in of.items():
             name, last = f"{kind.lower()}-{where}", made[-1].name
-            also = [] if runs else ["base", "base" + THINK]
-            runs[name] = Run(variant(given.recipe, made, [*also, last, last + THINK]))
+            also = [] if runs else ["base", "base" + suffix]
+            runs[name] = Run(variant(given.recipe, made, [*also, last, last + suffix]))
             if also:
-                arms += [Arm("base", name, "base"), Arm("base, made to think", name, "base" + THINK)]
-            arms += [Arm(f"{kind} {where}", name, last), Arm(f"{kind} {where}, made to think", name, last + THINK)]
+                arms += [Arm("base", name, "base"), Arm(f"base, {manner}", name, "base" + suffix)]
+            arms += [Arm(f"{kind} {where}", name, last), Arm(f"{kind} {where}, {manner}", name, last + suffix)]
     contrasts = list[Contrast]()
     for kind in ("SFT", "RL"):
         contrasts += [
@@ -94,7 +105,9 @@ def domain(given: Given) -> Matrix:
         )
         contrasts.append(over(f"{kind} on both beats {kind} on mathematics", f"{kind} both", f"{kind} mathematics"))
     for name in ("base", "SFT mathematics", "RL mathematics"):
-        contrasts.append(over(f"being made to think helps {_the(name)}", f"{name}, made to think", name))
+        sides = f"{name}, {manner}", name
+        helps = "being made to think" if suffix == THINK_SUFFIX else "being asked to think"
+        contrasts.append(over(f"{helps} helps {_the(name)}", *(sides if suffix == THINK_SUFFIX else sides[::-1])))
     return Matrix(runs, tuple(arms), tuple(contrasts))
 
 
@@ -186,9 +199,9 @@ SEEDED: dict[str, Study] = {
         seeds=3,
         medical=True,
         caution="“Made to think” begins every answer with `<think>`; a base that thinks unasked, as the micro world's "
-        "does, shows no difference. Benchmarks are asked with the paper's prompts, which ask for thoughts in every "
-        "row: the paper's runs without them (table 1) are not among these. In the micro world “both” is a mixture of "
-        "as many rows; on a recipe whose data are read it is the one after the other, so more training.",
+        "does, shows no difference. Benchmarks that are read are asked with the paper's prompts, which ask for "
+        "thoughts; there the other rows are “not asked to think”. In the micro world “both” is a mixture of as many "
+        "rows; on a recipe whose data are read it is the one after the other, so more training.",
     ),
     "overlong": Study(
         title="Is the cut what makes endless thinking?",
