@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from xreasoner.config import DistillSpec, Recipe, TeacherSpec
 from xreasoner.data.datasets import load_training
@@ -35,11 +35,6 @@ from xreasoner.pipeline.work import execute
 from xreasoner.rollout.open import check_sampler
 from xreasoner.runs import RunDir, folder_hash
 from xreasoner.train.tracking import check_trackers
-
-
-class Named(Protocol):
-    @property
-    def name(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -109,7 +104,7 @@ def run(
     out: Path,
     command: str,
     until: str | None,
-    on_tick: Callable[[Sequence[Named], list[Running], list[str]], None],
+    on_tick: Callable[[Sequence[Step], list[Running], list[str]], None],
 ) -> Path:
     """Runs what is missing of a recipe in the folder `out` and returns the folder.
 
@@ -132,7 +127,7 @@ def planned(recipe: Recipe, out: Path, until: str | None = None, label: str = ""
 def run_planned(
     runs: Sequence[Planned],
     command: str,
-    on_tick: Callable[[Sequence[Named], list[Running], list[str]], None],
+    on_tick: Callable[[Sequence[Step], list[Running], list[str]], None],
     *,
     elsewhere: Mapping[Shared, Path] = MappingProxyType({}),
     finish: bool = True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xreasoner.stats import discovery_rates, mean_and_stderr, normal_p, student_p, student_quantile
 from xreasoner.study.matrix import Contrast, Matrix, Metric
@@ -68,7 +68,9 @@ def compare(matrix: Matrix, seeds: Sequence[Mapping[str, Answers]]) -> Found:
     }
     places = [(name, kind) for name, of in raw.items() for kind in of]
     adjusted = dict(zip(places, discovery_rates([raw[name][kind].p for name, kind in places]), strict=True))
-    differences = {name: {kind: _with(d, adjusted[name, kind]) for kind, d in of.items()} for name, of in raw.items()}
+    differences = {
+        name: {kind: replace(d, adjusted=adjusted[name, kind]) for kind, d in of.items()} for name, of in raw.items()
+    }
     n = {kind: max(len(answers.get(kind, ())) for arms in seeds for answers in arms.values()) for kind in kinds}
     whole = {a.name: [_of_all(arms[a.name]) for arms in seeds] for a in matrix.arms}
     whole = {name: got for name, got in whole.items() if all(got)}
@@ -130,10 +132,6 @@ def _paired(
     got = [(answers[name].get(kind, {}), sign) for name, sign in arms]
     shared = set.intersection(*(set(tallies) for tallies, _ in got))
     return {i: round(math.fsum(sign * tallies[i].of(metric) for tallies, sign in got), 12) for i in shared}
-
-
-def _with(d: Difference, adjusted: float) -> Difference:
-    return Difference(d.value, d.half, d.p, d.seeds, d.n, adjusted)
 
 
 def _by_kind(seeds: Sequence[Answers], kinds: Sequence[Kind]) -> dict[Kind, Mean]:
