@@ -3,7 +3,7 @@
     python -m benchmarks.rollout [--quick] [--json FILE]
 
 32 prompts in groups of 8 on the micro base's tower, thoughts of 41 tokens on average, a tenth of them stopped at the
-budget of 104 (the logits are arranged so, alike for all sides: see `arrange`). Ours is the local sampler. The peers:
+budget of 104 (the logits are bent so, alike for all sides: `arranged.py`). Ours is the local sampler. The peers:
 
 - "two-stage": generate over the left-padded batch as TRL 1.16's GRPOTrainer does, up to the think budget, then a second
   generate for the rows that have not ended, thoughts that are open closed by force;
@@ -25,19 +25,18 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from torch import Tensor
 from transformers import GenerationConfig
 
+from benchmarks.arranged import arrange
 from benchmarks.measure import device
 from benchmarks.pairs import OURS, Rounds, alternate, figure, rounds_of
 from benchmarks.results import Figure, arguments, show, write
 from xreasoner.micro.examples import training_examples
-from xreasoner.micro.tokenizer import END, WORD_ID
-from xreasoner.micro.world import DIGITS
+from xreasoner.micro.tokenizer import WORD_ID
 from xreasoner.model.hub import MICRO
 from xreasoner.model.load import load_tokenizer, load_tower
 from xreasoner.model.tower import detach
-from xreasoner.prompts import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE
+from xreasoner.prompts import THINK_CLOSE
 from xreasoner.rollout.forced_exit import ForcedExit
 from xreasoner.rollout.local import LocalSampler
 from xreasoner.types import Completion, Prompt, SamplingParams
@@ -47,52 +46,7 @@ TARGET = 3.0
 PROMPTS, GROUP = 32, 8
 THINK, ANSWER = 104, 8  # tokens
 AT_BUDGET = 0.1  # of the rows
-_CHOSEN, _NEVER = 1e4, -1e4  # added to a logit
-_FLATTER = 0.2  # of the model's own logits, so that rows go many ways and the table's luck evens out
 _SEED = 20261121
-
-
-def arrange(model: Any) -> None:
-    """Makes a tower of the micro vocabulary think for mixed lengths, and then answer with a digit and end.
-
-    A thought closes at a (token, position) that a fixed table names, at random with one chance for all, so lengths are
-    geometric and AT_BUDGET of the thoughts reach the budget. Within thoughts the model's own logits decide, of
-    words that belong there. A row's next token depends on its own tokens alone, whoever samples.
-    """
-    generator, vocabulary = torch.Generator().manual_seed(_SEED), model.config.vocab_size
-    chance = 1 - AT_BUDGET ** (1 / THINK)
-    positions = model.config.max_position_embeddings
-    closes_PV = (torch.rand(positions, vocabulary, generator=generator) < chance).to(model.device)
-    after_VV = _grammar(vocabulary).to(model.device)
-    close = WORD_ID[THINK_CLOSE]
-
-    def bend(_: Any, args: Any, kwargs: dict[str, Any], out: Any) -> Any:
-        n = out.logits.shape[1]
-        tokens_BT, positions_BT = kwargs["input_ids"][:, -n:], kwargs["position_ids"][:, -n:]
-        out.logits = _FLATTER * out.logits + after_VV[tokens_BT]
-        thinks_BT = after_VV[tokens_BT, WORD_ID["wait"]] == 0
-        out.logits[..., close] = torch.where(
-            thinks_BT & closes_PV[positions_BT, tokens_BT], 2 * _CHOSEN, out.logits[..., close]
-        )
-        return out
-
-    model.register_forward_hook(bend, with_kwargs=True)
-
-
-def _grammar(vocabulary: int) -> Tensor:
-    """What is added to the logits [V] after every token [V]: after a thought's word another one, then </think>
-    <answer> digit </answer> and the end."""
-    digits = [WORD_ID[digit] for digit in DIGITS]
-    steps = {WORD_ID[THINK_CLOSE]: [WORD_ID[ANSWER_OPEN]], WORD_ID[ANSWER_OPEN]: digits}
-    steps |= {digit: [WORD_ID[ANSWER_CLOSE]] for digit in digits}
-    steps |= {WORD_ID[ANSWER_CLOSE]: [WORD_ID[END]]}
-    kept = {*digits, *range(WORD_ID["wait"])}  # digits, control tokens and tags are no thoughts
-    after_VV = torch.zeros(vocabulary, vocabulary)
-    after_VV[:, sorted(kept)] = _NEVER
-    for token, then in steps.items():
-        after_VV[token] = _NEVER
-        after_VV[token, then] = 0.0
-    return after_VV
 
 
 class Peer:
@@ -161,7 +115,7 @@ class Bench:
         detach(MICRO, folder / "tower")
         self._tokenizer = load_tokenizer(folder / "tower")
         self._model = load_tower(folder / "tower", device=device())
-        arrange(self._model)
+        arrange(self._model, 1 - AT_BUDGET ** (1 / THINK))
         self._sampler = LocalSampler(self._model, self._tokenizer)
         self._peer = Peer(self._model, self._tokenizer)
         examples = training_examples(PROMPTS * GROUP, seed=_SEED)

@@ -33,7 +33,7 @@ from xreasoner.verify.verifiers import verify_many
 
 TARGET, WORKERS = 1.8, 2
 MATH_VERIFY, TRL = "math-verify", "TRL's accuracy_reward"
-PAIRS, FEWER = 1000, 100  # of a round; with --quick
+PAIRS, FEWER = 300, 60  # of a round; with --quick
 _OVER_TIME = "no reply within"  # in a verdict's method (verify/pool.py)
 CUT_SHARE, LONGEST_DERIVATION = 0.05, 60  # replies without an answer; sentences
 

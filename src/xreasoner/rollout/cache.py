@@ -33,10 +33,19 @@ class GrowingLayer(DynamicLayer):
 
     def batch_select_indices(self, indices: Tensor) -> None:
         """Goes on with the rows `indices` [B'], in that order; a row may be named several times."""
-        self._buffers = [buffer[indices] for buffer in self._buffers]
+        self._buffers = [self._with_room(buffer[:, :, : self._length][indices]) for buffer in self._buffers]
+        self._show()
+
+    def keep_rows(self, order: Tensor, filled: Tensor) -> None:
+        """Goes on with the rows `order` [B'], all of which but those at the places `filled` stay where they are: only
+        these are copied."""
+        for buffer in self._buffers:
+            buffer[filled] = buffer[order[filled]]
+        self._buffers = [buffer[: len(order)] for buffer in self._buffers]
         self._show()
 
     def _with_room(self, states: Tensor) -> Tensor:
+        """A buffer with `states` [B, heads, L', d] in front and room for more than the present length."""
         buffer = states.new_empty(*states.shape[:2], self._length + _SPARE, states.shape[3])
         buffer[:, :, : states.shape[2]] = states
         return buffer

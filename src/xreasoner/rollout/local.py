@@ -27,7 +27,7 @@ from xreasoner.rollout.seeds import derive, uniforms
 from xreasoner.types import Completion, Prompt, SamplingParams
 
 _FREE_SHARE = 0.75  # of a GPU's free memory for the cache; the rest is for prompts, logits, and copies of a layer
-_LEAVE_SHARE = 1 / 8  # finished rows leave once they are this share of the batch, for leaving copies the cache
+_LEAVE_SHARE = 1 / 16  # finished rows leave once they are this share of the batch, for others move to their places
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +150,8 @@ class LocalSampler:
             if not staying:
                 break
             if len(live) - len(staying) >= _LEAVE_SHARE * len(live):
-                batch.select(staying)
-                live, tokens, seeds = [live[k] for k in staying], [tokens[k] for k in staying], seeds[staying]
+                order = batch.keep(staying)
+                live, tokens, seeds = [live[k] for k in order], [tokens[k] for k in order], seeds[order]
             batch.feed(tokens)
         return [row.completion(p) for row, p in zip(rows, logprobs, strict=True)]
 
@@ -199,30 +199,56 @@ class _Batch:
     """Rows that decode in lockstep: their cache, attention mask [B, L], next positions [B], next logits [B, V]."""
 
     def __init__(self, model: Any, inputs: dict[str, Tensor], next_B: Tensor) -> None:
-        self._model, self._mask_BL, self._next_B = model, inputs["attention_mask"], next_B
+        self._model, self._next_B = model, next_B
         self._cache = growing_cache()
         out = model(**inputs, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
         self.logits_BV = out.logits[:, -1]
+        self._mask_BL = inputs["attention_mask"]
+        # What sdpa adds to its scores, which the model would make of the mask anew at every step, in every layer.
+        self._adds = model.config.get_text_config()._attn_implementation == "sdpa"
+        if self._adds:
+            self._mask_BL = torch.zeros_like(self._mask_BL, dtype=model.dtype).masked_fill_(
+                self._mask_BL == 0, torch.finfo(model.dtype).min
+            )
 
     def select(self, rows: Sequence[int]) -> None:
         """Goes on with these rows, in this order; one may be named several times, and then branches."""
-        index_B = torch.tensor(rows, device=self._mask_BL.device)
+        index_B = self._index(rows)
         self._cache.batch_select_indices(index_B)
-        self._mask_BL, self._next_B = self._mask_BL[index_B], self._next_B[index_B]
-        self.logits_BV = self.logits_BV[index_B]
+        self._reorder(index_B)
+
+    def keep(self, rows: Sequence[int]) -> list[int]:
+        """Goes on with these rows (in ascending order), and returns the order in which they now lie: the last ones move
+        to the places of those that leave, so that the cache of most need not be copied."""
+        order, movers = list(range(len(rows))), iter([row for row in rows if row >= len(rows)])
+        filled = sorted(set(order) - set(rows))
+        for place in filled:
+            order[place] = next(movers)
+        index_B, filled_F = self._index(order), self._index(filled)
+        for layer in self._cache.layers:
+            layer.keep_rows(index_B, filled_F)
+        self._reorder(index_B)
+        return order
 
     def feed(self, tokens: Sequence[int]) -> None:
         """One token for every row."""
-        self._mask_BL = torch.nn.functional.pad(self._mask_BL, (0, 1), value=1)
+        self._mask_BL = torch.nn.functional.pad(self._mask_BL, (0, 1), value=0 if self._adds else 1)
         out = self._model(
-            input_ids=torch.tensor(tokens, device=self._mask_BL.device)[:, None],
-            attention_mask=self._mask_BL,
+            input_ids=self._index(tokens)[:, None],
+            attention_mask=self._mask_BL[:, None, None] if self._adds else self._mask_BL,
             position_ids=self._next_B[:, None],
             past_key_values=self._cache,
             use_cache=True,
         )
         self._next_B = self._next_B + 1
         self.logits_BV = out.logits[:, -1]
+
+    def _index(self, numbers: Sequence[int]) -> Tensor:
+        return torch.tensor(numbers, dtype=torch.long, device=self._mask_BL.device)
+
+    def _reorder(self, index_B: Tensor) -> None:
+        self._mask_BL, self._next_B = self._mask_BL[index_B], self._next_B[index_B]
+        self.logits_BV = self.logits_BV[index_B]
 
 
 def _push(live: Sequence[tuple[Row, list[float]]], tokens: list[int], logprobs: list[float]) -> list[int]:
