@@ -8,12 +8,13 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 STAMP := $(VENV)/.installed
 # Packages that are to have other versions than in constraints.txt, and which ones.
 INSTEAD ?=
+EXTRAS ?= dev
 # Which tests; all of them where nothing is said.
 TESTS ?=
 
 VLLM_VENV := .venv-vllm
 
-.PHONY: micro studies test test-slow test-oldest check verify-vllm clean
+.PHONY: micro studies bench test test-slow test-oldest check verify-vllm clean
 
 micro: $(STAMP)
 	$(BIN)/xreasoner run recipes/micro.yaml
@@ -21,6 +22,11 @@ micro: $(STAMP)
 # The paper's tables that are run with three seeds, one after the other (docs/studies/README.md).
 studies: $(STAMP)
 	for name in stages domain overlong med; do $(BIN)/xreasoner study $$name || exit 1; done
+
+# Everything that is measured beside other libraries, in an environment that has them; the table goes into the documents.
+bench:
+	$(MAKE) .venv-bench/.installed VENV=.venv-bench EXTRAS=dev,bench
+	.venv-bench/bin/python -m benchmarks --json runs/bench --write README.md docs/performance.md
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(TESTS)
@@ -49,8 +55,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) $(TORCH)
 	grep -v $(foreach each,$(INSTEAD) nothing==0,-e '^$(firstword $(subst ==, ,$(each)))==') constraints.txt >$(VENV)/constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt $(INSTEAD) --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt $(INSTEAD) --editable '.[$(EXTRAS)]'
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) .venv-oldest $(VLLM_VENV) runs
+	rm -rf $(VENV) .venv-oldest .venv-bench $(VLLM_VENV) runs

@@ -27,7 +27,7 @@ from rich.console import Console
 
 from benchmarks.arranged import arrange
 from benchmarks.measure import device
-from benchmarks.pairs import OURS, Work, alternate, figure, rounds_of
+from benchmarks.pairs import OURS, alternate, figure, rounds_of
 from benchmarks.results import Figure, arguments, show, write
 from xreasoner.config import EvalSpec
 from xreasoner.eval import benchmarks
@@ -83,7 +83,7 @@ class Bench:
         arrange(self._model, chances(self._model.config.max_position_embeddings))
         self.said: dict[str, Mapping[str, tuple[str, bool]]] = {}
 
-    def ours(self) -> Work | float:
+    def ours(self) -> float:
         spec = EvalSpec(suite=_NAME, think_budget=None, answer_budget=TOKENS)
         benchmarks.BENCHMARKS[_NAME] = Benchmark(_NAME, lambda *_: self._questions, "", "")
         with tempfile.TemporaryDirectory(dir=self._folder) as out:
@@ -102,10 +102,11 @@ class Bench:
         self.said[OURS] = {row["id"]: (row["completion"].strip(), row["outcome"] == "correct") for row in rows}
         return len(rows)
 
-    def peer(self) -> Work | float:
+    def peer(self) -> float:
         from datasets import Dataset
         from lm_eval.evaluator import simple_evaluate
         from lm_eval.models.huggingface import HFLM
+        from lm_eval.tasks import TaskManager
 
         asked = [{"id": e.id, "question": e.messages[0].content, "gold": e.gold} for e in self._questions]
         task = {
@@ -129,11 +130,13 @@ class Bench:
         }
         with silenced():
             model = HFLM(pretrained=self._model, tokenizer=self._tokenizer, batch_size=BATCH)
-            found = simple_evaluate(model=model, tasks=[task], apply_chat_template=True, bootstrap_iters=0)
+            # Without the index of its own tasks, which takes it seconds, and no standard errors from resampling.
+            tasks = TaskManager(include_defaults=False)
+            found = simple_evaluate(
+                model=model, tasks=[task], task_manager=tasks, apply_chat_template=True, bootstrap_iters=0
+            )
         samples = found["samples"][_NAME]
-        self.said[PEER] = {
-            row["doc"]["id"]: (row["resps"][0][0].strip(), bool(row["exact_match"])) for row in samples
-        }
+        self.said[PEER] = {row["doc"]["id"]: (row["resps"][0][0].strip(), bool(row["exact_match"])) for row in samples}
         return len(samples)
 
     def tokens(self) -> list[int]:
@@ -175,7 +178,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = figures(Bench(Path(folder), n), args.quick)
     show(f"{n:,} questions, answers of up to {TOKENS} tokens, {BATCH} rows a batch", found, Console())
     if args.json is not None:
-        write(found, args.json, {"benchmark": "eval", "questions": n, "tokens": TOKENS, "batch": BATCH})
+        more = {"questions": n, "tokens": TOKENS, "batch": BATCH}
+        write(found, args.json, {"benchmark": "eval", "quick": args.quick, **more})
     return 1 if any(each.agree is False for each in found) else 0
 
 

@@ -56,6 +56,7 @@ def exponent(amounts: Sequence[float], costs: Sequence[float], least: float = 0.
 
 def judged(name: str, unit: str, values: Sequence[float], slope: float, due: float) -> Figure:
     """An exponent beside the one that is due."""
+    due = round(due, 3) + 0.0  # nothing is nothing
     over, told = slope - due, f"{', '.join(map(number, values))} {unit}"
     if abs(over) > TOLERANCE:
         told += f"; grows {'MORE' if over > 0 else 'less'} than it should by {abs(over):.2f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -18,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 _VERSIONS = ("torch", "transformers", "trl", "accelerate", "peft")
+_PEERS = {"math-verify": "math_verify", "lm_eval": "lm_eval"}  # the rest of what is measured against, as imported
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,17 @@ class Figure:
         return {**asdict(self), "peers": dict(self.peers), "ratio": self.ratio}
 
 
+def parser(about: str) -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--quick", action="store_true", help="fewer steps: figures to see that it works")
+    return made
+
+
 def arguments(about: str) -> argparse.ArgumentParser:
     """What every benchmark understands."""
-    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer steps: figures to see that it works")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
-    return parser
+    made = parser(about)
+    made.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
+    return made
 
 
 def machine() -> dict[str, Any]:
@@ -59,14 +66,22 @@ def machine() -> dict[str, Any]:
     gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "processor": platform.machine(),
+        "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "memory_gib": round(memory / 2**30, 1),
         "gpus": [f"{p.name}, {p.total_memory / 2**30:.0f} GiB" for p in gpus],
         "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in _VERSIONS},
+        | {name: importlib.metadata.version(name) for name in _VERSIONS}
+        | {name: importlib.metadata.version(name) for name in _PEERS if importlib.util.find_spec(_PEERS[name])},
     }
+
+
+def _processor() -> str:
+    """The name that Linux gives it, without marks; elsewhere the architecture."""
+    file = Path("/proc/cpuinfo")
+    named = [line for line in file.read_text().splitlines() if line.startswith("model name")] if file.exists() else []
+    return named[0].partition(":")[2].replace("(R)", "").strip() if named else platform.machine()
 
 
 def write(figures: Sequence[Figure], file: Path, more: Mapping[str, Any]) -> None:

@@ -33,6 +33,7 @@ from xreasoner.train.checkpoints import newest_whole
 from xreasoner.train.colocate import vllm_arguments
 from xreasoner.train.devices import device_arguments, set_precision, world, write_arguments
 from xreasoner.train.division import check_division
+from xreasoner.train.lean import trained_tokens_alone
 from xreasoner.train.lora import gather, load_start, save_tower
 from xreasoner.train.rl_trainer import Progress, RlTrainer
 from xreasoner.train.tracking import attach, tracking_arguments
@@ -78,7 +79,8 @@ def train_rl(
     attach(trainer, launch, stage_dir, spec.updates_per_step)
     write_arguments(config, stage_dir)
     resumed = newest_whole(checkpoints, launch.sharding)
-    trainer.train(resume_from_checkpoint=resumed and str(resumed))
+    with trained_tokens_alone():
+        trainer.train(resume_from_checkpoint=resumed and str(resumed))
     gathered = gather(trainer.model)
     if trainer.accelerator.is_main_process:
         with whole_folder(stage_dir / "tower") as folder:

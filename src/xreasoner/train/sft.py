@@ -20,6 +20,7 @@ from xreasoner.model.load import load_tokenizer
 from xreasoner.train.checkpoints import LocalTrainer, newest_whole
 from xreasoner.train.devices import device_arguments, set_precision, world, write_arguments
 from xreasoner.train.eyes import Eyes
+from xreasoner.train.lean import forget_padding, trained_tokens_alone
 from xreasoner.train.lora import gather, load_start, save_tower
 from xreasoner.train.order import BatchOrder, EpochLoader, accumulation_steps, epoch_batches, padding_share
 from xreasoner.train.rows import Rows, write_rows
@@ -67,6 +68,8 @@ def train_sft(
     rows = Rows(tokens)
     report = _Report(spec, rows.lengths, seed, progress)
     model, adapters = load_start(spec, tower_dir)
+    if eyes is None:
+        forget_padding(model)
     trainer = _Trainer(
         spec=spec,
         rows=rows,
@@ -82,7 +85,8 @@ def train_sft(
     attach(trainer, launch, stage_dir)
     write_arguments(args, stage_dir)
     newest = newest_whole(checkpoints, launch.sharding)
-    trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    with trained_tokens_alone():
+        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     gathered = gather(trainer.model)
     if trainer.args.should_save:
         with whole_folder(stage_dir / "tower") as part:
