@@ -21,9 +21,8 @@ from benchmarks.results import number, parser
 
 NAMES = ("sft", "rollout", "grpo", "eval", "verify", "growth")
 _PLACE = re.compile(r"(<!-- benchmarks -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
-_HEAD = (
-    "| `python -m benchmarks.` | what | ours | peers | ratio | target | same results |\n|---|---|---|---|---|---|---|\n"
-)
+_COLUMNS = ("`python -m benchmarks.`", "what", "ours", "peers", "ratio", "target", "same results")
+_HEAD = f"| {' | '.join(_COLUMNS)} |\n{'|---' * len(_COLUMNS)}|\n"
 
 
 def measure(name: str, quick: bool, folder: Path) -> dict[str, Any]:

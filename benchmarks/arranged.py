@@ -1,4 +1,4 @@
-"""A tower of the micro vocabulary that thinks for lengths of our choice: its logits are bent, alike for all who sample."""
+"""A tower of the micro vocabulary that thinks for lengths of our choice: its logits are bent, for whoever samples."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@
 As many questions as GSM8K's test split has, made to be as long as its own, and answers as long as its solutions (the
 logits are bent so, alike for both sides: `arranged.py`), greedily, in batches of 256 rows, on the micro base's tower.
 Ours is `evaluate`: asking, logging, judging, counting. The peer is `simple_evaluate` with a task and the model's chat
-template, whose `hf` model calls transformers' `generate`. Loading the model is in neither; answers are compared word for
-word, and so are the verdicts.
+template, whose `hf` model calls transformers' `generate`. Loading the model is in neither; answers are compared word
+for word, and so are the verdicts.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def chances(positions: int) -> list[float]:
     """The chance that a thought closes at each position, for rows of log-normal length."""
     row = statistics.NormalDist(math.log(ROW_MEDIAN), ROW_SIGMA)
     left = [1.0, *(1 - row.cdf(math.log(p)) for p in range(1, positions + 1))]
-    return [1 - after / before if before > 1e-9 else 1.0 for before, after in zip(left, left[1:], strict=False)]
+    return [1 - after / before if before > 1e-9 else 1.0 for before, after in pairwise(left)]
 
 
 class Bench:
