@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown := set(args.stages) - set(STAGES):
         parser.error(f"there is no stage {', '.join(sorted(unknown))}: choose among {', '.join(STAGES)}")
     if sys.platform == "linux":  # what all points import, once
-        preload = ["benchmarks.growth", "xreasoner.train.sft", "xreasoner.train.grpo", "xreasoner.eval.task"]
+        preload = ["benchmarks.points", "xreasoner.train.sft", "xreasoner.train.grpo", "xreasoner.eval.task"]
         multiprocessing.get_context("forkserver").set_forkserver_preload(preload)
     console = Console()
     with tempfile.TemporaryDirectory(prefix="xreasoner-") as folder:

@@ -209,7 +209,8 @@ STAGES: dict[str, Stage] = {
 
 def examples(size: Size, n: int) -> list[Example]:
     """`n` rows of `length` words, which is more tokens (SFT cuts what is more), no two alike."""
-    draw, words = random.Random(0), " ".join(PROMPTS.values()).split()
+    # Without tags: thoughts that are opened at random are never closed.
+    draw, words = random.Random(0), [word for word in " ".join(PROMPTS.values()).split() if "<" not in word]
 
     def text(length: int) -> str:
         return " ".join(draw.choice(words) for _ in range(length))
