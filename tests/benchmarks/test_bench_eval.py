@@ -48,10 +48,10 @@ def test_the_peer_gives_the_same_answers_and_verdicts(bench):
     assert bench.said[PEER] == bench.said[OURS]
 
 
-def test_the_command_writes_its_figures(tmp_path, monkeypatch, capsys):
+def test_the_command_writes_its_figures(tmp_path, monkeypatch):
     monkeypatch.setattr(evaluation, "FEWER", 8)
     monkeypatch.setattr(Bench, "peer", lambda self: (self.ours(), self.said.update({PEER: dict(self.said[OURS])}))[0])
     assert evaluation.main(["--quick", "--json", str(tmp_path / "e.json")]) == 0
     document = json.loads((tmp_path / "e.json").read_text())
     assert [figure["name"] for figure in document["figures"]] == ["evaluation", "length of an answer"]
-    assert "8 of 8 answers and verdicts the same" in capsys.readouterr().out
+    assert "8 of 8 answers and verdicts the same" in document["figures"][0]["note"]

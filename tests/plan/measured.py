@@ -56,6 +56,7 @@ class Point:
     measured: int
     estimate: Peak
     longest: int
+    scored: int  # positions of a row that have a label
 
     @property
     def error(self) -> float:
@@ -90,12 +91,16 @@ def sft_point(tower: Path, sizes: Sizes, spec: SftSpec, examples: list[Example],
     class Seen(Rows):
         def __init__(self, folder: Path) -> None:
             super().__init__(folder)
-            seen.append(Lengths(max(self.table["prompt_length"][:]), max(self.lengths)))
+            # The widest micro-batch: as wide as its longest row, with the labels that its rows have on average.
+            rows = sorted(zip(self.lengths, self.table["prompt_length"][:], strict=True), reverse=True)
+            widest = rows[: spec.micro_batch_sequences]
+            labels = sum(length - prompt for length, prompt in widest) / len(widest)
+            seen.append(Lengths(round(rows[0][0] - labels), rows[0][0]))
 
     with tempfile.TemporaryDirectory() as folder, _replaced(sft, "Rows", Seen):
         measured = peak_bytes(lambda: sft.train_sft(spec, examples, tower, Path(folder), 0, lambda event: None))
     lengths = Lengths(seen[0].prompt, spec.max_tokens) if capped else seen[0]
-    return Point(measured, stage_peak(sizes, spec, lengths, device="cpu"), seen[0].row)
+    return Point(measured, stage_peak(sizes, spec, lengths, device="cpu"), seen[0].row, seen[0].response)
 
 
 def rl_point(tower: Path, sizes: Sizes, spec: RlSpec, examples: list[Example], judged: bool = False) -> Point:
@@ -122,7 +127,7 @@ def rl_point(tower: Path, sizes: Sizes, spec: RlSpec, examples: list[Example], j
     ):
         measured = peak_bytes(lambda: grpo.train_rl(spec, examples, tower, Path(folder), 0, lambda event: None))
     lengths = Lengths(seen[0], seen[0] + (spec.think_budget or 0) + spec.answer_budget)
-    return Point(measured, stage_peak(sizes, spec, lengths, device="cpu"), sum(seen))
+    return Point(measured, stage_peak(sizes, spec, lengths, device="cpu"), sum(seen), seen[1])
 
 
 @contextmanager

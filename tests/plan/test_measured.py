@@ -41,7 +41,7 @@ def sft(tower: Path, *changes: str, rows: int = 16, sizes: object = None) -> tup
 
 def without_buffer(point: Point, spec: SftSpec) -> float:
     """The error of all that is not the head's buffer, which has the size of a large model's (see head_bytes)."""
-    tile = min(spec.micro_batch_sequences * (point.longest - 1), TOKEN_TILE)
+    tile = min(spec.micro_batch_sequences * point.scored, TOKEN_TILE)
     buffer = tile * WORD_TILE * (2 if spec.bf16 else 4)
     return (point.estimate.total - buffer) / (point.measured - buffer) - 1
 

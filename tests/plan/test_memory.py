@@ -59,7 +59,7 @@ def test_a_token_in_the_cache() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "padded", "numbers"),
+    ("mode", "masked", "numbers"),
     [
         # norms: two inputs and two outputs of 8; linear inputs 8 + 8 + 16; queries, result 8 + 8, keys, values 4 + 4 of
         # one head (8 + 8 repeated); gate, activation, up 3 x 16; two log-sums and two inverse norms; 4 bytes each.
@@ -71,22 +71,22 @@ def test_a_token_in_the_cache() -> None:
         ("bfloat16", False, 4 * 16 + 2 * 16 + 2 * (16 + 16) + 2 * (16 + 8 + 48) + 4 * (2 + 2)),
     ],
 )
-def test_a_layer_by_hand(mode: str, padded: bool, numbers: int) -> None:
-    batch = Batch(rows=3, length=5, padded=padded)
-    mask = 3 * 5 * 5 * 4 if padded else 0
+def test_a_layer_by_hand(mode: str, masked: bool, numbers: int) -> None:
+    batch = Batch(rows=3, length=5, masked=masked)
+    mask = 3 * 5 * 5 * 4 if masked else 0
     assert layer_bytes(TINY, batch, mode, None) == 15 * numbers + mask  # type: ignore[arg-type]
 
 
 def test_a_layer_with_adapters_by_hand() -> None:
     """Frozen norms keep their input alone; q and v share theirs, which is cast for each under bfloat16."""
-    lora, batch = LoraSpec(rank=2, alpha=4, targets=("q_proj", "v_proj")), Batch(1, 1, padded=False)
+    lora, batch = LoraSpec(rank=2, alpha=4, targets=("q_proj", "v_proj")), Batch(1, 1, masked=False)
     attention, mlp, small = 8 + 8 + 4 + 4, 48, 2 + 2
     assert layer_bytes(TINY, batch, "float32", lora) == 4 * (16 + 8 + 2 * 2 + attention + mlp + small)
     assert layer_bytes(TINY, batch, "bfloat16", lora) == 4 * (16 + small) + 2 * (2 * 8 + 2 * 2 + attention + mlp)
 
 
 def test_checkpointing_keeps_the_stream_alone() -> None:
-    batch = Batch(3, 5, padded=False)
+    batch = Batch(3, 5, masked=False)
     assert kept_bytes(TINY, batch, "float32", checkpointing=True) == 15 * 4 * (2 * 8 + 2 * 8)
     assert kept_bytes(TINY, batch, "float32", False) == 2 * layer_bytes(TINY, batch, "float32") + 15 * 4 * 2 * 8
 

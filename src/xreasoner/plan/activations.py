@@ -30,12 +30,12 @@ _TILE_BACKWARD, _TILE_FORWARD = 7.25, 3.25  # the quarter is the mask of the tar
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """`rows` sequences of `length` tokens each. `padded`: a mask is needed, so that keys and values are repeated for
+    """`rows` sequences of `length` tokens each. `masked`: there is a mask, so that keys and values are repeated for
     every query head and each layer keeps a mask of its own (transformers/integrations/sdpa_attention.py)."""
 
     rows: int
     length: int
-    padded: bool = True
+    masked: bool = True
 
     @property
     def tokens(self) -> int:
@@ -59,12 +59,12 @@ def layer_bytes(sizes: Sizes, batch: Batch, mode: Mode, lora: LoraSpec | None = 
     norm_in = 4 * hidden  # the stream, in float32
     norm_out = 0 if lora else stream(mode) * hidden  # what a norm's weight is multiplied with, if that is trained
     inputs = _linear_inputs(sizes, mode, lora)
-    keys = q if batch.padded else sizes.kv
+    keys = q if batch.masked else sizes.kv
     attention = w * (2 * q + 2 * keys) + 4 * sizes.heads  # queries, result, keys, values; log-sums in float32
     if sizes.qk_norm:
         attention += (4 + (0 if lora else w)) * (q + sizes.kv)
     mlp = w * 3 * wide  # gate, its activation, up; their product is an input of the next linear layer
-    mask = batch.rows * batch.length**2 * w if batch.padded else 0
+    mask = batch.rows * batch.length**2 * w if batch.masked else 0
     return batch.tokens * (2 * (norm_in + norm_out + 4) + inputs + attention + mlp) + mask
 
 
@@ -101,9 +101,9 @@ def kept_bytes(sizes: Sizes, batch: Batch, mode: Mode, checkpointing: bool, lora
 
 
 def head_bytes(sizes: Sizes, batch: Batch, scored: int, mode: Mode, device: Device, backward: bool) -> int:
-    """The head's own bytes, beside the gradient of its weight: `scored` positions a row that have a label. On a CPU,
-    TRL scores every position, in torch operations."""
-    n = batch.rows * (batch.length - 1 if device == "cpu" else min(scored, batch.length - 1))
+    """The head's own bytes, beside the gradient of its weight: `scored` positions a row have a label, and no others are
+    scored (train/lean.py). On a CPU that is done in torch operations."""
+    n = batch.rows * min(scored, batch.length - 1)
     tile = min(n, TOKEN_TILE)
     words = min(sizes.vocabulary, WORD_TILE)
     total = n * sizes.hidden * stream(mode) + tile * WORD_TILE * width(mode)  # the buffer is never smaller

@@ -122,7 +122,8 @@ def moments(
     backward pass, and in RL the rollout and the reference model's pass."""
     mode, world = mode_of(stage, launch), launch.processes * launch.nodes
     held, gradients, casts = _held(sizes, stage, launch, mode)
-    batch = Batch(stage.micro_batch_sequences, lengths.row)
+    masked = isinstance(stage, RlSpec) or stage.images  # train/lean.py
+    batch = Batch(stage.micro_batch_sequences, lengths.row, masked)
     kept = kept_bytes(sizes, batch, mode, stage.gradient_checkpointing, stage.lora)
     layer = layer_bytes(sizes, batch, mode, stage.lora) if stage.gradient_checkpointing else 0
     work = layer_work(sizes, batch, mode)
