@@ -26,6 +26,7 @@ studies: $(STAMP)
 # Everything that is measured beside other libraries, in an environment that has them; the table goes into the documents.
 bench:
 	$(MAKE) .venv-bench/.installed VENV=.venv-bench EXTRAS=dev,bench
+	rm -rf runs/bench
 	.venv-bench/bin/python -m benchmarks --json runs/bench --write README.md docs/performance.md
 
 test: $(STAMP)
