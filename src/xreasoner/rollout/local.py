@@ -205,7 +205,10 @@ class _Batch:
         self.logits_BV = out.logits[:, -1]
         self._mask_BL = inputs["attention_mask"]
         # What sdpa adds to its scores, which the model would make of the mask anew at every step, in every layer.
-        self._adds = model.config.get_text_config()._attn_implementation == "sdpa"
+        # Layers with a sliding window need masks of their own.
+        text = model.config.get_text_config()
+        sliding = "sliding_attention" in (getattr(text, "layer_types", None) or ())
+        self._adds = text._attn_implementation == "sdpa" and not sliding
         if self._adds:
             self._mask_BL = torch.zeros_like(self._mask_BL, dtype=model.dtype).masked_fill_(
                 self._mask_BL == 0, torch.finfo(model.dtype).min
