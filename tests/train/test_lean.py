@@ -1,12 +1,16 @@
 """What training leaves out changes neither loss nor gradient."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 import trl.trainer.utils
 from transformers import Qwen2Config, Qwen2ForCausalLM
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from xreasoner.train.lean import forget_padding, trained_tokens_alone
+from xreasoner.plan import activations
+from xreasoner.train import lean
+from xreasoner.train.lean import forget_padding, passes, trained_tokens_alone
 
 IGNORED = -100
 
@@ -60,28 +64,60 @@ def test_other_kinds_of_attention_keep_their_mask():
     assert seen[0] is not None
 
 
-def scored(monkeypatch, alone):
-    """(tokens that TRL's head scores, log-probabilities) of the batch."""
-    patched, n = model(), []
-    trl.trainer.utils.add_fused_lm_head(patched)
-    apply = trl.trainer.utils._ChunkedLogProbFunction.apply
-    monkeypatch.setattr(
-        trl.trainer.utils._ChunkedLogProbFunction,
-        "apply",
-        lambda hidden, *a: (n.append(len(hidden)), apply(hidden, *a))[1],
-    )
-    if alone:
-        with trained_tokens_alone():
-            out = patched(**batch(), fused_lm_head=True)
-    else:
+def scored(alone):
+    """What TRL's head gives for the batch, and the gradient of the sum of its log-probabilities."""
+    patched = model()
+    trl.trainer.utils.add_fused_lm_head(patched, temperature=0.5, outputs=("log_probs", "entropy", "is_top1"))
+    with trained_tokens_alone() if alone else nullcontext():
         out = patched(**batch(), fused_lm_head=True)
-    return n, out.log_probs
+    out.log_probs.sum().backward()
+    return out, torch.cat([p.grad.flatten() for p in patched.parameters()])
 
 
-def test_the_head_scores_trained_tokens_alone(monkeypatch):
-    [every], expected = scored(monkeypatch, alone=False)
-    monkeypatch.undo()
-    [few], found = scored(monkeypatch, alone=True)
-    assert (every, few) == (3 * 6, 6 + 3 + 1)
-    torch.testing.assert_close(found, expected)
+@pytest.fixture
+def chunked(monkeypatch):
+    """How many tokens TRL's own function is called for, each time."""
+    n, function = [], trl.trainer.utils._ChunkedLogProbFunction
+    apply = function.apply
+    monkeypatch.setattr(function, "apply", lambda hidden, *a: (n.append(len(hidden)), apply(hidden, *a))[1])
+    return n
+
+
+@pytest.mark.parametrize("kept", [lean.KEPT_LOGITS, 0])
+def test_the_head_scores_trained_tokens_alone(monkeypatch, chunked, kept):
+    """Whether a CPU keeps its output or leaves the work to TRL."""
+    monkeypatch.setattr(lean, "KEPT_LOGITS", kept)
+    expected, every = scored(alone=False)
+    found, few = scored(alone=True)
+    assert chunked == [3 * 6] + [6 + 3 + 1] * (kept == 0)
+    for name in ("log_probs", "entropy", "is_top1"):
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name))
+    torch.testing.assert_close(few, every)
     assert trl.trainer.utils._use_triton(torch.device("cpu")) is False
+    assert trl.trainer.utils._ChunkedLogProbFunction.apply is not None
+
+
+def test_passes_hold_at_most_so_many_tokens_and_no_padding_alone():
+    """Rows of 7, 4 and 2: within 8 slots the first is alone, the others take 2 x 4."""
+    first, second = passes(batch(), tokens=8)
+    assert [tuple(part["input_ids"].shape) for part in (first, second)] == [(1, 7), (2, 4)]
+    assert torch.equal(second["labels"], batch()["labels"][1:, :4])
+    assert second["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
+
+
+def unpadded(of):
+    return [ids[mask.bool()].tolist() for ids, mask in zip(of["input_ids"], of["attention_mask"], strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "rows"), [(1, [1, 1, 1]), (7, [1, 1, 1]), (13, [1, 2]), (14, [2, 1]), (20, [2, 1]), (21, [3])]
+)
+def test_every_row_is_passed_once_and_in_order(tokens, rows):
+    parts = list(passes(batch(), tokens))
+    assert [len(part["input_ids"]) for part in parts] == rows
+    of = [tokens for part in parts for tokens in unpadded(part)]
+    assert of == unpadded(batch())
+
+
+def test_the_plan_counts_with_the_same_numbers():
+    assert (activations.PASS_TOKENS, activations.KEPT_LOGITS) == (lean.PASS_TOKENS, lean.KEPT_LOGITS)

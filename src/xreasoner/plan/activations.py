@@ -26,6 +26,11 @@ TOKEN_TILE, WORD_TILE = 4096, 32768
 # Float32 tensors of a tile's size that the head's backward pass holds at once in torch operations (_backward_tile: the
 # scaled logits, log p, p, gradient, two temporaries), and in its forward pass; Triton, on a GPU, needs none.
 _TILE_BACKWARD, _TILE_FORWARD = 7.25, 3.25  # the quarter is the mask of the targets, a byte a number
+# train/lean.py: the tokens that SFT on a CPU passes at once; the numbers up to which a head's output is kept there, and
+# how many float32 tensors of its size lie at once (logits and their logarithms; these, their powers and the product of
+# both; these and two gradients).
+PASS_TOKENS, KEPT_LOGITS = 2048, 2**22
+_KEPT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,8 @@ def head_bytes(sizes: Sizes, batch: Batch, scored: int, mode: Mode, device: Devi
     """The head's own bytes, beside the gradient of its weight: `scored` positions a row have a label, and no others are
     scored (train/lean.py). On a CPU that is done in torch operations."""
     n = batch.rows * min(scored, batch.length - 1)
+    if device == "cpu" and n * sizes.vocabulary <= KEPT_LOGITS:
+        return n * (sizes.hidden * (stream(mode) + 4 * backward) + sizes.vocabulary * 4 * _KEPT)
     tile = min(n, TOKEN_TILE)
     words = min(sizes.vocabulary, WORD_TILE)
     total = n * sizes.hidden * stream(mode) + tile * WORD_TILE * width(mode)  # the buffer is never smaller

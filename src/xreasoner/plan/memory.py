@@ -25,6 +25,7 @@ from typing import Any
 
 from xreasoner.config import LaunchSpec, RlSpec, SftSpec
 from xreasoner.plan.activations import (
+    PASS_TOKENS,
     Batch,
     Device,
     Mode,
@@ -123,13 +124,16 @@ def moments(
     mode, world = mode_of(stage, launch), launch.processes * launch.nodes
     held, gradients, casts = _held(sizes, stage, launch, mode)
     masked = isinstance(stage, RlSpec) or stage.images  # train/lean.py
-    batch = Batch(stage.micro_batch_sequences, lengths.row, masked)
+    rows = stage.micro_batch_sequences
+    if device == "cpu" and world == 1 and not masked:  # train/lean.py, too
+        rows = max(1, min(rows, PASS_TOKENS // lengths.row))
+    batch = Batch(rows, lengths.row, masked)
     kept = kept_bytes(sizes, batch, mode, stage.gradient_checkpointing, stage.lora)
     layer = layer_bytes(sizes, batch, mode, stage.lora) if stage.gradient_checkpointing else 0
     work = layer_work(sizes, batch, mode)
     scored = lengths.response
     head_gradient = 0 if stage.lora else sizes.embedding * 4
-    before = gradients if accumulates(stage, world) else 0
+    before = gradients if rows < stage.micro_batch_sequences or accumulates(stage, world) else 0
     vllm = _vllm(stage, launch, memory)
     asleep = {} if launch.vllm.sleep else vllm
     forward = {

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
@@ -20,7 +22,7 @@ from xreasoner.model.load import load_tokenizer
 from xreasoner.train.checkpoints import LocalTrainer, newest_whole
 from xreasoner.train.devices import device_arguments, set_precision, world, write_arguments
 from xreasoner.train.eyes import Eyes
-from xreasoner.train.lean import forget_padding, trained_tokens_alone
+from xreasoner.train.lean import forget_padding, passes, trained_tokens_alone
 from xreasoner.train.lora import gather, load_start, save_tower
 from xreasoner.train.order import BatchOrder, EpochLoader, accumulation_steps, epoch_batches, padding_share
 from xreasoner.train.rows import Rows, write_rows
@@ -141,6 +143,14 @@ class _Trainer(LocalTrainer, SFTTrainer):
     def __init__(self, spec: SftSpec, rows: Rows, **kwargs: Any) -> None:
         self._spec, self._rows = spec, rows
         super().__init__(**kwargs)
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+        """On a CPU in parts (lean.passes), whose losses and gradients add up: all are sums over `num_items_in_batch`.
+        Processes that wait for each other have to take equally many, and rows with pictures are no plain tensors."""
+        step, count = super().training_step, num_items_in_batch
+        if model.device.type != "cpu" or self.args.world_size > 1 or self._spec.images:
+            return step(model, inputs, count)
+        return torch.stack([step(model, part, count) for part in passes(inputs)]).sum()
 
     def get_train_dataloader(self) -> EpochLoader:
         spec = self._spec
