@@ -106,7 +106,8 @@ def test_memory_by_the_plan_itself(found, monkeypatch):
     assert [f"`{name}` about " in told[0][2] for name in ("sft", "rl", "sft-direct", "evaluation")] == [True] * 4
     monkeypatch.setattr("os.sysconf", lambda name: 2**14)  # a machine of 256 MiB
     told = found("memory", "rl.micro_batch_sequences=128", estimates=cli._memory_estimates)
-    assert [state for _, state, _ in told] == ["failed", "failed", "ok"]
+    assert [state for _, state, _ in told] == ["failed", "ok"]
+    assert told[0][2].startswith("`rl` about ")
 
 
 SHARDED = ("rl.think_budget=20", "launch.processes=2", "launch.sharding=fsdp2", "launch.rollout=vllm")
