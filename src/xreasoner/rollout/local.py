@@ -23,6 +23,7 @@ from xreasoner.rollout.cache import growing_cache
 from xreasoner.rollout.draw import draw
 from xreasoner.rollout.encode import Encoded, Encoder
 from xreasoner.rollout.forced_exit import ForcedExit, Row, check_params, end_ids
+from xreasoner.rollout.lean import lean_layers
 from xreasoner.rollout.seeds import derive, uniforms
 from xreasoner.types import Completion, Prompt, SamplingParams
 
@@ -116,7 +117,7 @@ class LocalSampler:
         most = min(self.batch_size, self._fitting(encoded, params))
         size = most // n * n or most
         done: list[list[Completion | None]] = [[None] * n for _ in prompts]
-        with _eval_mode(self.model), torch.inference_mode():
+        with _eval_mode(self.model), torch.inference_mode(), lean_layers(self.model):
             for start in range(0, len(requests), size):
                 batch = requests[start : start + size]
                 for request, completion in zip(batch, self._decode(batch, params), strict=True):
