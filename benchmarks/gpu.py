@@ -3,8 +3,8 @@
     python -m benchmarks.gpu [--model tiny|3b|7b] [--quick] [--json FILE]
 
 Tokens a second, MFU against the matmul ceiling that this very run measures, memory at its peak beside the plan's
-estimate, decoding against the bandwidth of a copy. 3b trains all weights (about 70 GiB of GPU memory), 7b adapters.
-docs/performance.md says how to read it.
+estimate, decoding against the bandwidth of a copy, and stock TRL on the same work, with the VLM's eyes and without. 3b
+trains all weights (about 70 GiB of GPU memory), 7b adapters. docs/performance.md says how to read it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import phases
+from benchmarks import beside, phases
 from benchmarks.phases import Bench
 from benchmarks.results import Figure, arguments, show, write
 from benchmarks.subject import LOADS
@@ -29,7 +29,10 @@ PHASES: dict[str, Callable[[Bench], list[Figure]]] = {
     "build": phases.build,
     "detach": phases.detach_tower,
     "sft": phases.sft,
+    "sft, TRL on the VLM": beside.sft_on_vlm,
+    "sft, TRL on the tower": beside.sft_on_tower,
     "grpo": phases.grpo,
+    "grpo, TRL": beside.grpo_on_tower,
     "graft": phases.graft_tower,
     "decode": phases.decode,
     "fsdp2": phases.fsdp,
@@ -44,7 +47,8 @@ def run(model: str, quick: bool, folder: Path, console: Console) -> list[Figure]
     bench = replace(bench, flops=flops * phases.TERA, bandwidth=copy * 1e9)
     for name, phase in PHASES.items():
         with console.status(name):
-            figures += alone(name, phase, bench)
+            measured = {figure.name: figure.ours for figure in figures if figure.ours is not None}
+            figures += alone(name, phase, replace(bench, measured=measured))
     return figures
 
 

@@ -22,10 +22,10 @@ def seconds(call: Callable[[], object], rounds: int = 5) -> float:
     """The median time of a call, after one that does not count."""
     times = []
     for _ in range(rounds + 1):
-        _wait()
+        wait()
         began = time.perf_counter()
         call()
-        _wait()
+        wait()
         times.append(time.perf_counter() - began)
     return statistics.median(times[1:])
 
@@ -46,7 +46,8 @@ def copy_bandwidth(quick: bool = False) -> float:
     return 2 * size / seconds(lambda: b.copy_(a))
 
 
-def _wait() -> None:
+def wait() -> None:
+    """Until the device has done what it was given."""
     if device() == "cuda":
         torch.cuda.synchronize()
 

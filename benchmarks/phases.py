@@ -9,17 +9,17 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import torch
-from transformers import AutoConfig
+from transformers import AutoConfig, GenerationConfig
 
-from benchmarks.measure import GIB, copy_bandwidth, device, matmul_flops, peak_memory
+from benchmarks.measure import GIB, copy_bandwidth, device, matmul_flops, peak_memory, wait
 from benchmarks.results import Figure
 from benchmarks.subject import Load, load_of, rl_spec, rows, sft_spec, write_vlm
 from xreasoner.config import LaunchSpec
@@ -40,6 +40,7 @@ class Bench:
     folder: Path
     flops: float = 0.0  # a second, of the ceiling
     bandwidth: float = 0.0  # bytes a second
+    measured: Mapping[str, float] = field(default_factory=dict)  # by earlier phases, our figures by name
 
     @property
     def load(self) -> Load:
@@ -102,8 +103,8 @@ def grpo(bench: Bench) -> list[Figure]:
     load, spec, records = bench.load, rl_spec(bench.load), list[dict[str, Any]]()
     examples = rows(bench.folder / "tower", load.prompts * load.rl_steps, load.prompt, load.prompt + 2)
     stage, n = bench.folder / "stages" / "rl", load.prompts * load.rollouts
-    coin = mock.patch("xreasoner.train.rl_trainer.verify_many", _coin)
-    with peak_memory() as peak, _no_checkpoints(), coin:
+    judged = mock.patch("xreasoner.train.rl_trainer.verify_many", coin)
+    with peak_memory() as peak, _no_checkpoints(), judged:
         train_rl(spec, examples, bench.folder / "tower", stage, 0, records.append)
     shutil.rmtree(stage)  # its tower: the graft takes that of SFT
     later = records[1:]
@@ -113,9 +114,9 @@ def grpo(bench: Bench) -> list[Figure]:
     flops = updated * training_flops(bench.sizes(), 1, mean, load.lora)
     longest = Lengths(load.prompt, load.prompt + load.think + load.answer)
     step = statistics.median(r["seconds_rollout"] + r["seconds_update"] for r in later)
-    of = f"{load.prompts} prompts x {load.rollouts}, {step:.3g} s a step"
     return [
-        Figure("grpo, sampled", sampled, "tokens/s", note=of),
+        Figure("grpo, a step", step, "s", note=f"{load.prompts} prompts x {load.rollouts}"),
+        Figure("grpo, sampled", sampled, "tokens/s"),
         Figure("grpo, update", updated, "tokens/s"),
         Figure("grpo, update's MFU", flops / TERA, "TFLOP/s", {"matmul": bench.flops / TERA}),
         _memory("grpo", peak.nbytes, stage_peak(bench.sizes(), spec, longest, device=_kind())),
@@ -151,14 +152,34 @@ def decode(bench: Bench) -> list[Figure]:
         done = [group[0] for group in sampler.generate(prompts, params)]
         took = time.perf_counter() - began
     tokens = sum(c.n_sampled for c in done)
+    stock = _generated(sampler, prompts, load.decoded)
     lengths = Lengths(load.prompt, load.prompt + load.decoded)
     cache = load.rows * (load.prompt + load.decoded / 2) * sizes.layers * 2 * sizes.kv * width
     bound = load.rows * bench.bandwidth / (sizes.matmul * width + cache)
     planned = sampling_peak(sizes, lengths, load.rows, weight_bytes=width, device=_kind())
     return [
-        Figure("decode", tokens / took, "tokens/s", {"bandwidth": bound}, note=f"{load.rows} rows"),
+        Figure("decode", tokens / took, "tokens/s", {"bandwidth": bound, "generate": stock}, note=f"{load.rows} rows"),
         _memory("decode", peak.nbytes, planned),
     ]
+
+
+def _generated(sampler: Any, prompts: Sequence[Prompt], tokens: int) -> float:
+    """Tokens a second of transformers' `generate`, sampling as many for every row."""
+    ids = [sampler.prompt_ids(prompt) for prompt in prompts]
+    longest, model = max(map(len, ids)), sampler.model
+    padded = torch.tensor([[0] * (longest - len(row)) + list(row) for row in ids], device=model.device)
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in ids], device=model.device)
+
+    def generate(new: int) -> None:
+        asked = GenerationConfig(max_new_tokens=new, min_new_tokens=new, do_sample=True, top_k=0, pad_token_id=0)
+        model.generate(input_ids=padded, attention_mask=mask, generation_config=asked)
+
+    generate(4)
+    wait()
+    began = time.perf_counter()
+    generate(tokens)
+    wait()
+    return len(ids) * tokens / (time.perf_counter() - began)
 
 
 def fsdp(bench: Bench) -> list[Figure]:
@@ -185,7 +206,8 @@ def _memory(name: str, nbytes: int, planned: Peak) -> Figure:
     return Figure(f"{name}, peak memory", nbytes / GIB, "GiB", {"plan": planned.total / GIB}, agree=close)
 
 
-def _coin(pairs: Sequence[tuple[Example, str]]) -> list[Verdict]:
+def coin(pairs: Sequence[tuple[Example, str]]) -> list[Verdict]:
+    """The parity of a text's length judges it, since a random model never answers."""
     return [Verdict("correct" if len(text) % 2 else "wrong") for _, text in pairs]
 
 

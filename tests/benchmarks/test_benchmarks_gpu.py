@@ -21,6 +21,7 @@ from xreasoner.plan.compute import training_flops
 from xreasoner.plan.sizes import sizes_of
 
 ROOT = Path(__file__).parents[2]
+TWO = ("tokens read", "peak memory")
 TINY = subject.LOADS["tiny"]
 
 
@@ -174,11 +175,16 @@ def test_the_whole_of_it_on_a_cpu(tmp_path):
     document = json.loads((tmp_path / "figures.json").read_text())
     figures = {figure["name"]: figure for figure in document["figures"]}
     measured = [name for name, figure in figures.items() if figure["ours"] is not None]
+    sft = [f"sft, {what}, beside {peer}" for peer in ("TRL on the VLM", "TRL on the tower") for what in TWO]
     assert measured == [
-        *("matmul, float32", "copy", "build", "detach", "sft, tokens read", "sft, MFU", "sft, peak memory"),
-        *("grpo, sampled", "grpo, update", "grpo, update's MFU", "grpo, peak memory", "graft", "decode"),
-        "decode, peak memory",
+        *("matmul, float32", "copy", "build", "detach", "sft, tokens read", "sft, MFU", "sft, peak memory", *sft),
+        *("grpo, a step", "grpo, sampled", "grpo, update", "grpo, update's MFU", "grpo, peak memory"),
+        *("grpo, a step, beside TRL", "grpo, peak memory, beside TRL", "graft", "decode", "decode, peak memory"),
     ]
+    assert figures[sft[0]]["ours"] == figures["sft, tokens read"]["ours"]
+    assert all(figures[name]["peers"]["TRL on the VLM"] > 0 for name in sft[:2])
+    assert figures["grpo, a step, beside TRL"]["peers"]["TRL"] > 0
+    assert list(figures["decode"]["peers"]) == ["bandwidth", "generate"]
     assert figures["fsdp2"]["note"].startswith("skipped")
     assert figures["graft"]["agree"] is True
     assert all(figures[name]["ours"] > 0 for name in measured)
