@@ -23,7 +23,7 @@ from xreasoner.rollout.cache import growing_cache
 from xreasoner.rollout.draw import draw
 from xreasoner.rollout.encode import Encoded, Encoder
 from xreasoner.rollout.forced_exit import ForcedExit, Row, check_params, end_ids
-from xreasoner.rollout.lean import lean_layers
+from xreasoner.rollout.lean import lean_forward
 from xreasoner.rollout.seeds import derive, uniforms
 from xreasoner.types import Completion, Prompt, SamplingParams
 
@@ -50,7 +50,7 @@ class LocalSampler:
 
     `batch_size` bounds the rows that decode together; on a GPU so does the memory that is free when `generate` is
     called. The model is read at every call, so a trainer may update it in between; its train or eval mode is put back,
-    nothing else on it is touched.
+    and so is what computes differently for the while (`lean.py`).
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class LocalSampler:
         most = min(self.batch_size, self._fitting(encoded, params))
         size = most // n * n or most
         done: list[list[Completion | None]] = [[None] * n for _ in prompts]
-        with _eval_mode(self.model), torch.inference_mode(), lean_layers(self.model):
+        with _eval_mode(self.model), torch.inference_mode(), lean_forward(self.model):
             for start in range(0, len(requests), size):
                 batch = requests[start : start + size]
                 for request, completion in zip(batch, self._decode(batch, params), strict=True):
