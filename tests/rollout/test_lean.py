@@ -137,6 +137,11 @@ def test_only_what_is_known_is_changed(change, lean):
     assert changed(model) == lean
 
 
+def test_autocast_decides_the_precision_by_itself():
+    with torch.autocast("cpu", torch.bfloat16):
+        assert changed(tower()) == 0
+
+
 @pytest.mark.parametrize("family", ["qwen2", "qwen3"])
 def test_other_families_keep_their_layers(family):
     assert changed(vlm(family)) == 0

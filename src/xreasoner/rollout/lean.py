@@ -18,13 +18,16 @@ _MLP = ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
 
 @contextmanager
 def lean_forward(model: nn.Module) -> Iterator[None]:
-    """For a while, known parts of `model` compute in this module's way, in float32 on a CPU; all else stays as it is:
+    """For a while, known parts of `model` compute in this module's way, in float32 on a CPU without autocast:
 
     - single tokens in decoder layers of Qwen2.5 with sdpa, without adapters, hooks inside or a sliding window. A small
       model's decode step spends its time between products, on operations of a few microseconds; these are fewer.
     - a vision tower's convolution over patches, one product, which a CPU does 6 times as fast as such.
 
-    Results differ by rounding alone (docs/performance.md)."""
+    All else stays as it is. Results differ by rounding alone (docs/performance.md)."""
+    if torch.is_autocast_enabled("cpu"):
+        yield
+        return
     ways = {module: way for module in model.modules() if (way := _way(module))}
     for module, way in ways.items():
         module.forward = way  # the module's own attribute, which is found before its class's
