@@ -20,7 +20,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import beside, phases
+from benchmarks import beside, decoding, phases
 from benchmarks.phases import Bench
 from benchmarks.results import Figure, arguments, show, write
 from benchmarks.subject import LOADS
@@ -34,7 +34,8 @@ PHASES: dict[str, Callable[[Bench], list[Figure]]] = {
     "grpo": phases.grpo,
     "grpo, TRL": beside.grpo_on_tower,
     "graft": phases.graft_tower,
-    "decode": phases.decode,
+    "decode": decoding.local,
+    "decode, vLLM": decoding.vllm,
     "fsdp2": phases.fsdp,
 }
 

@@ -16,17 +16,16 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import torch
-from transformers import AutoConfig, GenerationConfig
+from transformers import AutoConfig
 
-from benchmarks.measure import GIB, copy_bandwidth, device, matmul_flops, peak_memory, wait
+from benchmarks.measure import GIB, copy_bandwidth, device, matmul_flops, peak_memory
 from benchmarks.results import Figure
 from benchmarks.subject import Load, load_of, rl_spec, rows, sft_spec, write_vlm
 from xreasoner.config import LaunchSpec
 from xreasoner.plan.compute import training_flops
-from xreasoner.plan.memory import Lengths, Peak, sampling_peak, stage_peak
+from xreasoner.plan.memory import Lengths, Peak, stage_peak
 from xreasoner.plan.sizes import Sizes, sizes_of
-from xreasoner.types import Example, Prompt, SamplingParams, Verdict
+from xreasoner.types import Example, Verdict
 
 TERA = 1e12
 
@@ -89,10 +88,11 @@ def sft(bench: Bench, launch: LaunchSpec = LaunchSpec(), name: str = "sft") -> l
     speed = statistics.median([r["tokens_per_second"] for r in records if "learning_rate" in r][1:])
     flops = speed * training_flops(bench.sizes(), 1, summary["tokens"] / len(examples), load.lora)
     longest = Lengths(load.prompt, load.tokens)
+    told = f"loss {summary['final_loss']:.3f}, {summary['padding_share']:.1%} of the slots padding"
     return [
-        Figure(f"{name}, tokens read", speed, "tokens/s", note=f"loss {summary['final_loss']:.3f}"),
+        Figure(f"{name}, tokens read", speed, "tokens/s", note=told),
         Figure(f"{name}, MFU", flops / TERA, "TFLOP/s", {"matmul": bench.flops / TERA}),
-        _memory(name, peak.nbytes, stage_peak(bench.sizes(), spec, longest, launch, device=_kind())),
+        memory_figure(name, peak.nbytes, stage_peak(bench.sizes(), spec, longest, launch, device=device_kind())),
     ]
 
 
@@ -119,7 +119,7 @@ def grpo(bench: Bench) -> list[Figure]:
         Figure("grpo, sampled", sampled, "tokens/s"),
         Figure("grpo, update", updated, "tokens/s"),
         Figure("grpo, update's MFU", flops / TERA, "TFLOP/s", {"matmul": bench.flops / TERA}),
-        _memory("grpo", peak.nbytes, stage_peak(bench.sizes(), spec, longest, device=_kind())),
+        memory_figure("grpo", peak.nbytes, stage_peak(bench.sizes(), spec, longest, device=device_kind())),
     ]
 
 
@@ -133,53 +133,6 @@ def graft_tower(bench: Bench) -> list[Figure]:
     for done in (final, bench.folder / "stages" / "sft"):
         shutil.rmtree(done)
     return [Figure("graft", took, "s", agree=same)]
-
-
-def decode(bench: Bench) -> list[Figure]:
-    """The local sampler's tokens a second, beside what reading the weights and the cache once a step allows."""
-    from xreasoner.rollout.local import LocalSampler
-
-    load, sizes, width = bench.load, bench.sizes(), 2 if device() == "cuda" else 4
-    dtype = torch.bfloat16 if device() == "cuda" else torch.float32
-    prompts = [
-        Prompt(e.messages, seed=i) for i, e in enumerate(rows(bench.folder / "tower", load.rows, load.prompt, 1))
-    ]
-    params = SamplingParams(None, load.decoded, temperature=1.0)
-    with peak_memory() as peak:
-        sampler = LocalSampler.from_dir(bench.folder / "tower", batch_size=load.rows, dtype=dtype)
-        sampler.generate(prompts, SamplingParams(None, 4))
-        began = time.perf_counter()
-        done = [group[0] for group in sampler.generate(prompts, params)]
-        took = time.perf_counter() - began
-    tokens = sum(c.n_sampled for c in done)
-    stock = _generated(sampler, prompts, load.decoded)
-    lengths = Lengths(load.prompt, load.prompt + load.decoded)
-    cache = load.rows * (load.prompt + load.decoded / 2) * sizes.layers * 2 * sizes.kv * width
-    bound = load.rows * bench.bandwidth / (sizes.matmul * width + cache)
-    planned = sampling_peak(sizes, lengths, load.rows, weight_bytes=width, device=_kind())
-    return [
-        Figure("decode", tokens / took, "tokens/s", {"bandwidth": bound, "generate": stock}, note=f"{load.rows} rows"),
-        _memory("decode", peak.nbytes, planned),
-    ]
-
-
-def _generated(sampler: Any, prompts: Sequence[Prompt], tokens: int) -> float:
-    """Tokens a second of transformers' `generate`, sampling as many for every row."""
-    ids = [sampler.prompt_ids(prompt) for prompt in prompts]
-    longest, model = max(map(len, ids)), sampler.model
-    padded = torch.tensor([[0] * (longest - len(row)) + list(row) for row in ids], device=model.device)
-    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in ids], device=model.device)
-
-    def generate(new: int) -> None:
-        asked = GenerationConfig(max_new_tokens=new, min_new_tokens=new, do_sample=True, top_k=0, pad_token_id=0)
-        model.generate(input_ids=padded, attention_mask=mask, generation_config=asked)
-
-    generate(4)
-    wait()
-    began = time.perf_counter()
-    generate(tokens)
-    wait()
-    return len(ids) * tokens / (time.perf_counter() - began)
 
 
 def fsdp(bench: Bench) -> list[Figure]:
@@ -200,7 +153,7 @@ def fsdp(bench: Bench) -> list[Figure]:
     return [Figure(**{k: v for k, v in figure.items() if k != "ratio"}) for figure in json.loads(out.read_text())]
 
 
-def _memory(name: str, nbytes: int, planned: Peak) -> Figure:
+def memory_figure(name: str, nbytes: int, planned: Peak) -> Figure:
     """On a CPU the process' growth, which holds more than tensors: nothing is said of whether that agrees."""
     close = abs(nbytes / planned.total - 1) <= 0.25 if device() == "cuda" else None
     return Figure(f"{name}, peak memory", nbytes / GIB, "GiB", {"plan": planned.total / GIB}, agree=close)
@@ -218,7 +171,7 @@ def _no_checkpoints() -> Iterator[None]:
         yield
 
 
-def _kind() -> Any:
+def device_kind() -> Any:
     return device()
 
 

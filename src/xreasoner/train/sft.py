@@ -52,8 +52,9 @@ def train_sft(
 
     `progress` gets a dict after every optimizer step: step, of, loss (nats a trained token), learning_rate,
     grad_norm, tokens_per_second. Returned, and passed to `progress` at the end, is a dict with rows_kept, rows_cut,
-    rows_dropped, steps, tokens (read over all epochs, prompts included), padding_share (of all token slots),
-    tokens_per_second (of this call) and final_loss.
+    rows_dropped, steps, tokens (read over all epochs, prompts included), padding_share (of the
+    micro-batches' token slots; a CPU, which cuts them, computes less of it), tokens_per_second (of this call) and
+    final_loss.
 
     Raises:
         DataError: an example holds an image, which needs `eyes` and a file that can be read, or no response; or none
