@@ -144,7 +144,7 @@ def test_arranged_rewards_are_flat_in_their_groups_alone(task):
 
 def test_the_gradient_of_an_update_is_the_stock_trainers(task):
     for judge in (grpo.by_text, arranged(0.5, SPEC)):
-        assert 0 < grpo.gradient_difference(task, judge) < grpo.SAME_GRADIENT
+        assert grpo.gradient_difference(task, judge) < grpo.SAME_GRADIENT
 
 
 def test_other_rewards_are_another_gradient(task, monkeypatch):

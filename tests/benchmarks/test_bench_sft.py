@@ -70,8 +70,12 @@ def given(monkeypatch):
     """Figures of sides that do as they are told: `runs` and `first` may be changed before they are asked for."""
     runs = {side: Run(1000, 1.0, [4.0, 2.0]) for side in (OURS, STOCK, GROUPED, BF16)}
     told = {"first": 4.0}
-    rounds = Rounds({OURS: [6000, 7000], STOCK: [2000, 2000], GROUPED: [5000, 7000], BF16: [9000, 9000]})
-    monkeypatch.setattr(sft, "speeds", lambda task, quick, bf16: (rounds, runs))
+    speeds = {OURS: [6000, 7000], STOCK: [2000, 2000], GROUPED: [5000, 7000], BF16: [9000, 9000]}
+
+    def measured(task, quick, ours, *peers):
+        return Rounds({OURS: speeds[ours], **{peer: speeds[peer] for peer in peers}}), runs
+
+    monkeypatch.setattr(sft, "speeds", measured)
     monkeypatch.setattr(sft, "first_loss", lambda task: told["first"])
     monkeypatch.setattr(sft, "in_own_process", lambda call, side, few: {OURS: 0.5, STOCK: 1.0, GROUPED: 2.0}[side])
     return runs, told
@@ -83,6 +87,7 @@ def test_figures_have_both_peers_and_tell_a_missed_target(given, tmp_path):
     assert plain.peers == {STOCK: 2000, GROUPED: 6000}
     assert "1.10x TRL by length; target 4x: MISSED with 3.25x" in plain.note
     assert (rounded.ours, rounded.ratio, rounded.agree, rounded.missed) == (9000, 4.5, True, False)
+    assert rounded.peers == {STOCK: 2000}
     assert (memory.ours, memory.ratio, memory.peers) == (0.5, 0.5, {STOCK: 1.0, GROUPED: 2.0})
     names = [figure.name for figure in sft.figures(Task(tmp_path), quick=True, bf16=False)]
     assert names == ["sft, real tokens", "sft, peak memory"]

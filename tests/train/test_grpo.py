@@ -249,6 +249,17 @@ def test_the_gradient_is_the_stock_trainers(tower, tmp_path, monkeypatch, update
     assert rows == (8 if kl_coef else 4)
 
 
+def test_until_the_first_update_the_ratio_is_one(tower, tmp_path):
+    """The local sampler decodes the model itself: its log-probabilities would differ from the trainer's by rounding."""
+    trainer = make_trainer(tower, tmp_path)
+    trainer.create_optimizer()
+    trainer._prepare_inputs([{"prompt": str(p)} for p in range(4) for _ in range(4)])
+    assert [set(part) & {"old_per_token_logps"} for part in trainer._buffered_inputs[:2]] == [set(), set()]
+    later = trainer._buffered_inputs[2:]
+    assert len(later) == 2
+    assert all(torch.equal(part["old_per_token_logps"], part["sampling_per_token_logps"]) for part in later)
+
+
 def test_inserted_tokens_get_no_gradient_and_are_not_counted(tower, tmp_path):
     trainer = make_trainer(tower, tmp_path)
     batch = rollout_batch(trainer)

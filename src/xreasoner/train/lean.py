@@ -85,7 +85,8 @@ def _score(
     if scale != temperature:
         logits_NV = logits_NV * (scale / temperature)
     logprobs_NV = logits_NV.log_softmax(-1)
-    with torch.no_grad():
-        entropy_N = -(logprobs_NV.exp() * logprobs_NV).sum(-1) if "entropy" in outputs else None
-        top_N = logprobs_NV.argmax(-1) == targets_N if "is_top1" in outputs else None
-    return logprobs_NV.gather(-1, targets_N[:, None])[:, 0], entropy_N, None, None, top_N
+    logprobs_N = logprobs_NV.gather(-1, targets_N[:, None])[:, 0]
+    with torch.no_grad():  # without another matrix or an argmax, which take a fifth of the head's time
+        entropy_N = -torch.linalg.vecdot(logprobs_NV.exp(), logprobs_NV) if "entropy" in outputs else None
+        top_N = logprobs_N == logprobs_NV.amax(-1) if "is_top1" in outputs else None
+    return logprobs_N, entropy_N, None, None, top_N

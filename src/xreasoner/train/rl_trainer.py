@@ -170,6 +170,11 @@ class RlTrainer(LocalTrainer, GRPOTrainer):
             self._gap, self._weights = torch.zeros(2), torch.zeros(3)
             if self._spec.importance_cap is not None:
                 self._buffered_inputs = [self._weigh(part, self._spec.importance_cap) for part in self._buffered_inputs]
+            elif isinstance(self._sampler, LocalSampler):
+                # It decoded this very model: until the first update the policies are one, and their ratio is 1, where
+                # the sampler's log-probabilities would make it 1 up to rounding. TRL takes it so where it has none.
+                for part in self._buffered_inputs[:per_update]:
+                    del part["old_per_token_logps"]
             self._marks.append(time.perf_counter())
         return self._buffered_inputs[at]
 
