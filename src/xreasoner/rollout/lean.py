@@ -22,7 +22,7 @@ def lean_forward(model: nn.Module) -> Iterator[None]:
 
     - single tokens in decoder layers of Qwen2.5 with sdpa, without adapters, hooks inside or a sliding window. A small
       model's decode step spends its time between products, on operations of a few microseconds; these are fewer.
-    - a vision tower's convolution over patches, one product, which a CPU does 6 times as fast as such.
+    - a vision tower's convolution over patches, one product, which a CPU does several times as fast as such.
 
     All else stays as it is. Results differ by rounding alone (docs/performance.md)."""
     if torch.is_autocast_enabled("cpu"):
