@@ -97,6 +97,11 @@ def test_the_head_scores_trained_tokens_alone(monkeypatch, chunked, kept):
     assert trl.trainer.utils._ChunkedLogProbFunction.apply is not None
 
 
+def test_a_head_of_another_precision_is_left_to_trl():
+    weight_VH, targets_N = torch.zeros(3, 4, dtype=torch.bfloat16), torch.zeros(2, dtype=torch.long)
+    assert lean._score(lambda *_: "TRL's", torch.zeros(2, 4), weight_VH, None, targets_N, 1.0, 8) == "TRL's"
+
+
 def test_passes_hold_at_most_so_many_tokens_and_no_padding_alone():
     """Rows of 7, 4 and 2: within 8 slots the first is alone, the others take 2 x 4."""
     first, second = passes(batch(), tokens=8)

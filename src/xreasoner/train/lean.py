@@ -76,10 +76,11 @@ def _score(
     outputs: Sequence[str] = (),
 ) -> tuple[Tensor | None, ...]:
     """(log-probabilities, entropies, None, None, whether the target is the likeliest word), each [N], as TRL's
-    ChunkedLogProbFunction gives them, which does it where the head is large, on a GPU, or asked for more. Gradients
-    flow through the log-probabilities alone."""
+    ChunkedLogProbFunction gives them, which does it where the head is large, on a GPU, of another precision than its
+    input (as fsdp2 has it), or asked for more. Gradients flow through the log-probabilities alone."""
     small = hidden_NH.device.type == "cpu" and len(hidden_NH) * len(weight_VH) <= KEPT_LOGITS
-    if not small or softcap is not None or not {*outputs} <= {"log_probs", "entropy", "is_top1"}:
+    mixed = hidden_NH.dtype != weight_VH.dtype and not torch.is_autocast_enabled("cpu")
+    if not small or mixed or softcap is not None or not {*outputs} <= {"log_probs", "entropy", "is_top1"}:
         return chunked(hidden_NH, weight_VH, bias_V, targets_N, temperature, chunk_size, softcap, scale, outputs)
     logits_NV = functional.linear(hidden_NH, weight_VH, bias_V).float()
     if scale != temperature:
